@@ -1,0 +1,36 @@
+# `make study` and `make test` are all that a fresh machine needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup study test lint format clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  (echo "PYTHON must be Python 3.11, 3.12 or 3.13, got $$($(PYTHON) --version)" >&2; exit 2)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+setup: $(VENV)/installed  ## make a virtual environment with everything
+
+study: setup  ## train a network, map its loss landscape, log both to MLflow
+	$(BIN)/study
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## check style, docstrings and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## put the code in the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and what tools left behind
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis
