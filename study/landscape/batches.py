@@ -1,0 +1,151 @@
+"""Examples held in memory, and the micro-batches in which they are read."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from study.landscape.plan import EvaluationPlan
+
+Data = Iterable[Any] | Mapping[str, Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Consecutive examples, `start` to `stop` in data-set order.
+
+    Attributes:
+        start: index of the first example.
+        stop: index after the last.
+        inputs: what the model is called with: a tensor, or a tuple (positional) or a dict (by name) of them.
+        targets: what the loss is called with beside the outputs.
+    """
+
+    start: int
+    stop: int
+    inputs: Any
+    targets: Any
+
+    @property
+    def size(self) -> int:
+        """Number of examples."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class ResidentData:
+    """One split, read once and kept in memory.
+
+    Attributes:
+        chunks: the (inputs, targets) pairs: one where all batches could be joined, else as they came.
+        sizes: number of examples of each chunk.
+    """
+
+    chunks: tuple[tuple[Any, Any], ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def read(cls, batches: Iterable[Any], name: str = "data") -> "ResidentData":
+        """Read every batch once, in order.
+
+        Args:
+            batches: yields (inputs, targets); dim 0 of every tensor counts examples. Batches whose tensors
+                differ in their other dims (padded sequences) are kept apart.
+            name: of the split, for messages.
+
+        Raises:
+            ValueError: if there is no batch or no example, or a batch is no such pair.
+        """
+        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the caller's generator
+            pairs = [_pair(batch, name) for batch in batches]
+        pairs = [pair for pair in pairs if _count(pair, name) > 0]
+        if not pairs:
+            raise ValueError(f"{name} must hold at least one example, it is empty")
+        if len(pairs) > 1 and len({_signature(pair) for pair in pairs}) == 1:
+            pairs = [_joined(pairs)]
+        return cls(tuple(pairs), tuple(_count(pair, name) for pair in pairs))
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def head(self, count: int) -> Any:
+        """The inputs of the first `count` examples, or of the first chunk where that has fewer."""
+        inputs, _targets = self.chunks[0]
+        return _part(inputs, 0, min(count, self.sizes[0]))
+
+    def placed(self, plan: EvaluationPlan) -> "ResidentData":
+        """The same examples on the plan's device and in its memory layout."""
+
+        def place(leaf: Any) -> Any:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            leaf = leaf.to(plan.device)
+            if plan.channels_last and leaf.ndim == 4 and leaf.is_floating_point():
+                return leaf.contiguous(memory_format=torch.channels_last)
+            return leaf
+
+        return ResidentData(tuple(tree_map(place, pair) for pair in self.chunks), self.sizes)
+
+    def micro_batches(self, plan: EvaluationPlan) -> Iterator[MicroBatch]:
+        """The examples in data-set order, in equal parts (to one example) of at most the plan's size."""
+        offset = 0
+        for (inputs, targets), size in zip(self.chunks, self.sizes, strict=True):
+            for start, stop in plan.bounds(size):
+                yield MicroBatch(
+                    offset + start, offset + stop, _part(inputs, start, stop), _part(targets, start, stop)
+                )
+            offset += size
+
+
+def read_splits(data: Data) -> dict[str, ResidentData]:
+    """Each split of `data` in memory; data that are no mapping are one split named `""`.
+
+    Raises:
+        ValueError: if a split is empty, or its batches are no (inputs, targets) pairs.
+    """
+    if isinstance(data, Mapping):
+        if not data:
+            raise ValueError("data must hold at least one split, the mapping is empty")
+        return {name: ResidentData.read(batches, f"data[{name!r}]") for name, batches in data.items()}
+    return {"": ResidentData.read(data)}
+
+
+def _pair(batch: Any, name: str) -> tuple[Any, Any]:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise ValueError(f"each batch of {name} must be a pair (inputs, targets), got {type(batch).__name__}")
+    if any(isinstance(leaf, np.ndarray | np.generic) for leaf in tree_flatten(tuple(batch))[0]):
+        raise ValueError(
+            f"each batch of {name} must hold tensors, got NumPy arrays: torch.from_numpy makes them"
+        )
+    return batch[0], batch[1]
+
+
+def _leaves(pair: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_flatten(pair)[0] if isinstance(leaf, Tensor)]
+
+
+def _count(pair: tuple[Any, Any], name: str) -> int:
+    lengths = {leaf.shape[0] if leaf.ndim else None for leaf in _leaves(pair)}
+    if len(lengths) != 1 or None in lengths:
+        shapes = [tuple(leaf.shape) for leaf in _leaves(pair)]
+        raise ValueError(f"all tensors of a batch of {name} must have the same length, got shapes {shapes}")
+    return int(lengths.pop() or 0)
+
+
+def _signature(pair: tuple[Any, Any]) -> tuple[Any, ...]:
+    leaves, structure = tree_flatten(pair)
+    return structure, *((leaf.shape[1:], leaf.dtype) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+
+
+def _joined(pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    columns = zip(*(tree_flatten(pair)[0] for pair in pairs), strict=True)
+    joined = [torch.cat(column) if isinstance(column[0], Tensor) else column[0] for column in columns]
+    return tree_unflatten(joined, tree_flatten(pairs[0])[1])
+
+
+def _part(tree: Any, start: int, stop: int) -> Any:
+    return tree_map(lambda leaf: leaf[start:stop] if isinstance(leaf, Tensor) else leaf, tree)

@@ -1,0 +1,209 @@
+"""The result of an evaluation: values on a grid, with status, standard errors and provenance."""
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.files import write_atomically
+
+FORMAT = "landscape/1"
+
+
+class Status(IntEnum):
+    """What is known of a grid cell. No value ever stands for a status."""
+
+    MISSING = 0
+    EVALUATED = 1
+    INTERPOLATED = 2
+    DIVERGED = 3  # evaluated, and some loss there is not finite
+
+
+@dataclass(frozen=True)
+class Point:
+    """A special point of a geometry (centre, endpoint, checkpoint), evaluated wherever the grid lies.
+
+    Attributes:
+        coordinates: one number an axis, in the units of the grid.
+        values: as `Landscape.values`, a number each.
+    """
+
+    coordinates: tuple[float, ...]
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """The loss, and what was measured with it, over a grid.
+
+    Attributes:
+        axes: name to coordinates, in order: `alpha` (A,) along rows, then `beta` (B,) along columns.
+        values: name to an array of the grid's shape, (A,) or (A, B), float64. `loss` is the mean in nats per
+            example, `loss_standard_error` its standard error (of the subset for the mean of the whole split),
+            `accuracy` a fraction. Where several splits were evaluated, each name has its split before it:
+            `train/loss`.
+        status: `Status` of each cell, int8, of the grid's shape.
+        points: the special points by name.
+        example_losses: on lines, by split (`""` where the data had no name), the loss of each example at each
+            grid point, (A, N) float32, in data-set order; empty otherwise.
+        provenance: what the values depend on; JSON-able.
+    """
+
+    axes: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
+    status: np.ndarray
+    points: dict[str, Point] = field(default_factory=dict)
+    example_losses: dict[str, np.ndarray] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, array in {**self.values, "status": self.status}.items():
+            if array.shape != self.shape:
+                raise ValueError(f"{name!r} must have the grid's shape {self.shape}, got {array.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of points along each axis."""
+        return tuple(len(axis) for axis in self.axes.values())
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits evaluated; `[""]` where the data had no name."""
+        return [name.removesuffix("loss").removesuffix("/") for name in self.values if _is_loss(name)]
+
+    def split(self, name: str) -> "Landscape":
+        """The landscape of one split, with plain value names (`loss`, `accuracy`, …).
+
+        Its status speaks of that split alone: a cell is diverged where that split's loss is not finite.
+
+        Raises:
+            ValueError: if that split was not evaluated.
+        """
+        if name not in self.splits:
+            raise ValueError(f"split must be one of {self.splits}, got {name!r}")
+        if name == "":
+            return self
+        prefix = name + "/"
+
+        def own(values: dict[str, Any]) -> dict[str, Any]:
+            return {key.removeprefix(prefix): item for key, item in values.items() if key.startswith(prefix)}
+
+        values = own(self.values)
+        status = self.status.copy()
+        status[(status == Status.DIVERGED) & np.isfinite(values["loss"])] = Status.EVALUATED
+        return Landscape(
+            axes=self.axes,
+            values=values,
+            status=status,
+            points={key: Point(point.coordinates, own(point.values)) for key, point in self.points.items()},
+            example_losses={"": self.example_losses[name]} if name in self.example_losses else {},
+            provenance={**self.provenance, "split": name},
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each grid cell, rows of the grid first, then one for each special point.
+
+        Columns: the axes, the values, `status` (its name in lower case) and `point` (the special point's
+        name, empty for a grid cell).
+        """
+        mesh = np.meshgrid(*self.axes.values(), indexing="ij")
+        columns: dict[str, Any] = {name: grid.ravel() for name, grid in zip(self.axes, mesh, strict=True)}
+        columns |= {name: array.ravel() for name, array in self.values.items()}
+        columns["status"] = [Status(code).name.lower() for code in self.status.ravel()]
+        columns["point"] = ""
+        cells = pd.DataFrame(columns)
+        if not self.points:
+            return cells
+        return pd.concat([cells, pd.DataFrame(list(self._point_rows()))], ignore_index=True)
+
+    def _point_rows(self) -> Iterator[dict[str, Any]]:
+        for name, point in self.points.items():
+            losses = [value for key, value in point.values.items() if _is_loss(key)]
+            status = Status.EVALUATED if np.isfinite(losses).all() else Status.DIVERGED
+            coordinates = dict(zip(self.axes, point.coordinates, strict=True))
+            yield {**coordinates, **point.values, "status": status.name.lower(), "point": name}
+
+    def to_bytes(self) -> bytes:
+        """The `.npz` file as bytes; equal landscapes give equal bytes."""
+        header = {
+            "format": FORMAT,
+            "axes": list(self.axes),
+            "points": {
+                name: {"coordinates": list(point.coordinates), "values": point.values}
+                for name, point in self.points.items()
+            },
+            "provenance": self.provenance,
+        }
+        arrays = {f"axis/{name}": axis for name, axis in self.axes.items()}
+        arrays |= {f"value/{name}": array for name, array in self.values.items()}
+        arrays |= {f"example_losses/{name}": array for name, array in self.example_losses.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            allow_pickle=False,
+            header=np.array(json.dumps(header)),
+            status=self.status,
+            **arrays,
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Landscape":
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ValueError: if the bytes are no landscape, or one of another format.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            header = json.loads(arrays["header"].item())
+        except Exception as error:
+            raise ValueError(f"not a landscape file: {error}") from error
+        found = header.get("format") if isinstance(header, dict) else None
+        if found != FORMAT:
+            raise ValueError(f"landscape format must be {FORMAT!r}, got {found!r}")
+
+        def group(prefix: str) -> dict[str, np.ndarray]:
+            return {
+                name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)
+            }
+
+        return cls(
+            axes={name: arrays[f"axis/{name}"] for name in header["axes"]},
+            values=group("value/"),
+            status=arrays["status"],
+            points={
+                name: Point(tuple(point["coordinates"]), point["values"])
+                for name, point in header["points"].items()
+            },
+            example_losses=group("example_losses/"),
+            provenance=header["provenance"],
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the landscape to `path` (`.npz`), atomically."""
+        write_atomically(path, self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Landscape":
+        """Read a landscape from `path`.
+
+        Raises:
+            ValueError: naming the file, if it holds no landscape.
+        """
+        try:
+            return cls.from_bytes(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _is_loss(name: str) -> bool:
+    return name == "loss" or name.endswith("/loss")
