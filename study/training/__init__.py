@@ -1,0 +1,1 @@
+"""Data, models, optimizers and the training loop: nothing of configuration, tracking or landscapes."""

@@ -1,0 +1,299 @@
+"""Training on tensors in memory, reproducible to the bit from its seeds, in one go or in pieces."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from study.training.checkpoints import TrainingState, snapshot
+from study.training.data import Augmentation, Examples
+from study.training.schedules import Budget, Schedule
+
+EVALUATION_BATCH = 256
+"""Examples at once in evaluation, whatever the training's batch size: runs that differ in it read alike."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model reaches on a whole set."""
+
+    loss: float
+    """Mean cross-entropy, nats per example."""
+    accuracy: float
+    """Fraction of examples whose largest logit is the target's."""
+
+
+def mean_loss(model: nn.Module, examples: Examples, batch_size: int) -> Evaluation:
+    """The exact mean cross-entropy and accuracy over all of `examples`, in eval mode.
+
+    Per-example losses are summed in float64 and divided once, so that a short last batch has its own weight
+    only. Each submodule's train mode is put back.
+
+    Raises:
+        ValueError: If there are no examples, or `batch_size` is below 1.
+    """
+    if len(examples) == 0 or batch_size < 1:
+        raise ValueError(f"evaluation needs examples and a batch size, got {len(examples)} and {batch_size}")
+    losses = torch.empty(len(examples), dtype=torch.float64)
+    correct = 0
+    with _modes_kept(model), torch.no_grad():
+        model.eval()
+        for start in range(0, len(examples), batch_size):
+            targets = examples.targets[start : start + batch_size]
+            logits = model(examples.inputs[start : start + batch_size])
+            losses[start : start + batch_size] = cross_entropy(logits, targets, reduction="none")
+            correct += int((logits.argmax(dim=1) == targets).sum())
+    return Evaluation(losses.sum().item() / len(examples), correct / len(examples))
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The numbers at the end of an epoch; epoch 0 is the initialisation."""
+
+    epoch: int
+    update: int
+    """Updates taken so far."""
+    values: dict[str, float]
+    """By metric name: exact losses (nats) and accuracies on whole splits, L2 norms of the weights, and the
+    learning rate of the last update (at epoch 0, of the first to come). May not be finite in divergence."""
+    seconds: float = field(default=0.0, compare=False)
+    """Wall-clock time of the epoch's updates, without evaluation. Never the same twice, so not compared."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights and buffers at one update."""
+
+    update: int
+    epoch: float
+    """The same in epochs."""
+    state: dict[str, Tensor]
+    """Copies on the CPU, by name."""
+    final: bool
+    """Whether training ended here: this is the solution θ*."""
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended."""
+
+    updates: int
+    """Updates taken."""
+    epochs: float
+    """The same in epochs."""
+    diverged: bool
+    message: str | None
+    """One line that says why training ended before its budget; None if it did not."""
+    stopped_early: bool
+    """Whether the training loss asked for was reached before the budget was used up."""
+
+
+def train(
+    model: nn.Module,
+    train_set: Examples,
+    test_set: Examples,
+    optimizer: Optimizer,
+    *,
+    budget: Budget,
+    schedule: Schedule,
+    batch_size: int,
+    order_seed: int,
+    label_smoothing: float = 0.0,
+    augmentation: Augmentation | None = None,
+    stop_at_train_loss: float | None = None,
+    checkpoint_every: int | None = None,
+    on_checkpoint: Callable[[Checkpoint], None],
+    on_epoch: Callable[[EpochRecord], None],
+    on_state: Callable[[TrainingState], None],
+    resume: TrainingState | None = None,
+    progress: bool = True,
+) -> TrainingOutcome:
+    """Trains `model` by mini-batch cross-entropy, in place.
+
+    Data order, augmentation and dropout follow from (`order_seed`, epoch) alone. The caller's random state,
+    the modules' train modes and the optimizer's learning rates are afterwards what they were, also after
+    an exception, which passes through.
+
+    At the end of an epoch come `on_epoch`, `on_checkpoint` if one is due, and `on_state`. No update has two
+    checkpoints, except where the first mini-batch after one diverges: the same tensors come again as final.
+
+    Args:
+        model: Gives logits, shape (B, classes).
+        train_set: What is minimised.
+        test_set: Evaluated beside it.
+        optimizer: Over the model's parameters. Its learning rates are those that the schedule multiplies.
+        budget: When to end.
+        schedule: The learning rate's factor before each update.
+        batch_size: Examples an update; the last batch of an epoch may be shorter.
+        order_seed: Seed of all that is drawn during training.
+        label_smoothing: In the loss that is minimised, never in what is recorded (Szegedy et al. 2016).
+        augmentation: Applied to each training batch, never in evaluation.
+        stop_at_train_loss: Ends training after the first epoch whose mean training loss is at or below it.
+        checkpoint_every: Updates between checkpoints; None for one after each epoch. The initialisation and
+            the end always have one.
+        on_checkpoint: Given each checkpoint.
+        on_epoch: Given a record of the initialisation and of each epoch, also of one that ends short.
+        on_state: Given what `resume` takes, after each whole epoch but a diverged one.
+        resume: Where to go on, bit for bit, with model and optimizer built as the first ones were. What was
+            given to the callbacks before is not given again.
+        progress: Whether to show a bar on a terminal.
+
+    Raises:
+        ValueError: If the budget or the state to resume is of another batch size, set or length, the state is
+            of another architecture or optimizer, or `checkpoint_every` is below 1.
+    """
+    per_epoch = Budget.epochs(0, len(train_set), batch_size).updates_per_epoch
+    if budget.updates_per_epoch != per_epoch:
+        raise ValueError(f"the budget has {budget.updates_per_epoch} updates an epoch, the data {per_epoch}")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
+    if resume is not None and not resume.update == resume.epoch * per_epoch <= budget.total_updates:
+        raise ValueError(
+            f"the training state has {resume.update} updates after {resume.epoch} epochs, "
+            f"the budget {per_epoch} an epoch and {budget.total_updates} in all"
+        )
+
+    rates = [group["lr"] for group in optimizer.param_groups]
+    update = 0 if resume is None else resume.update
+
+    def set_rates(factor: float) -> float:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+        return optimizer.param_groups[0]["lr"]
+
+    def give_checkpoint(final: bool) -> None:
+        on_checkpoint(Checkpoint(update, update / per_epoch, snapshot(model), final))
+
+    def run_epoch(epoch: int) -> str | None:
+        """Trains for an epoch, or to the end of the budget. What went wrong, if anything did."""
+        nonlocal update
+        permutation = torch.randperm(len(train_set), generator=_generator("order", order_seed, epoch))
+        augmenting = _generator("augmentation", order_seed, epoch)
+        model.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed("dropout", order_seed, epoch))
+            for chosen in permutation.split(batch_size)[: budget.total_updates - update]:
+                rate = set_rates(schedule.factor(update / per_epoch, budget.total_epochs))
+                inputs, targets = train_set.inputs[chosen], train_set.targets[chosen]
+                if augmentation is not None:
+                    inputs = augmentation(inputs, augmenting)
+                buffers = [buffer.clone() for buffer in model.buffers()]
+                optimizer.zero_grad()
+                loss = cross_entropy(model(inputs), targets, label_smoothing=label_smoothing)
+                value = loss.item()
+                if not math.isfinite(value):
+                    for buffer, before in zip(model.buffers(), buffers, strict=True):
+                        buffer.copy_(before)  # batch statistics as after the last update taken
+                    return _divergence("mini-batch loss", update, epoch, value, rate)
+                loss.backward()
+                optimizer.step()
+                update += 1
+                bar.set_postfix_str(f"loss {value:.4f}", refresh=False)
+                bar.update()
+                inside = update % per_epoch != 0 and update < budget.total_updates
+                if inside and checkpoint_every is not None and update % checkpoint_every == 0:
+                    with torch.random.fork_rng(devices=[]):  # what the callback draws is not ours
+                        give_checkpoint(final=False)
+        return None
+
+    def end_epoch(epoch: int, failure: str | None, seconds: float) -> TrainingOutcome | None:
+        """Evaluates and reports. The outcome, if training ends here."""
+        rate = set_rates(schedule.factor(max(update - 1, 0) / per_epoch, budget.total_epochs))
+        on_train = mean_loss(model, train_set, EVALUATION_BATCH)
+        on_test = mean_loss(model, test_set, EVALUATION_BATCH)
+        norms = _weight_norms(model)
+        values = {
+            "train/loss": on_train.loss,
+            "train/accuracy": on_train.accuracy,
+            "test/loss": on_test.loss,
+            "test/accuracy": on_test.accuracy,
+            "training/learning_rate": rate,
+        }
+        on_epoch(EpochRecord(epoch, update, values | norms, seconds))
+        loss = on_train.loss
+        if failure is None and not math.isfinite(loss):
+            failure = _divergence("training loss", update, epoch, loss, rate)
+        if failure is None and not math.isfinite(norms["weights/norm"]):
+            failure = _divergence("norm of the weights", update, epoch, loss, rate)
+        outcome = ending(epoch, loss) if failure is None else conclude(failure, diverged=True)
+        if outcome is not None or checkpoint_every is None or update % checkpoint_every == 0:
+            give_checkpoint(final=outcome is not None)
+        if failure is None and epoch > 0 and update == epoch * per_epoch:
+            on_state(TrainingState.capture(model, optimizer, epoch=epoch, update=update, train_loss=loss))
+        return outcome
+
+    def ending(epoch: int, loss: float) -> TrainingOutcome | None:
+        """The outcome of a training that goes well, if it ends here."""
+        if update == budget.total_updates:
+            return conclude(None)
+        if epoch > 0 and stop_at_train_loss is not None and loss <= stop_at_train_loss:
+            return conclude(f"training loss {loss:.6g} after epoch {epoch}, asked for {stop_at_train_loss:g}")
+        return None
+
+    def conclude(message: str | None, diverged: bool = False) -> TrainingOutcome:
+        stopped = message is not None and not diverged
+        return TrainingOutcome(update, update / per_epoch, diverged, message, stopped_early=stopped)
+
+    shown = None if progress else True  # tqdm's `disable`: None hides the bar where there is no terminal
+    with (
+        _modes_kept(model),
+        tqdm(total=budget.total_updates, initial=update, unit="update", disable=shown, leave=False) as bar,
+    ):
+        try:
+            if resume is None:
+                epoch, outcome = 0, end_epoch(0, None, 0.0)
+            else:
+                resume.restore(model, optimizer)
+                epoch, outcome = resume.epoch, ending(resume.epoch, resume.train_loss)
+            while outcome is None:
+                epoch += 1
+                started = time.perf_counter()
+                failure = run_epoch(epoch)
+                outcome = end_epoch(epoch, failure, time.perf_counter() - started)
+            return outcome
+        finally:
+            optimizer.zero_grad()
+            set_rates(1.0)
+
+
+def derive_seed(purpose: str, order_seed: int, epoch: int) -> int:
+    """A seed of 63 bits by hashing, so that neighbouring seeds, epochs and purposes share nothing."""
+    digest = hashlib.sha256(f"{purpose}:{order_seed}:{epoch}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _generator(purpose: str, order_seed: int, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(purpose, order_seed, epoch))
+
+
+def _weight_norms(model: nn.Module) -> dict[str, float]:
+    """L2 norms in float64, of each parameter and of all together; tied parameters count once."""
+    norms = {
+        name: torch.linalg.vector_norm(parameter.detach(), dtype=torch.float64).item()
+        for name, parameter in model.named_parameters()
+    }
+    total = math.hypot(*norms.values())
+    return {"weights/norm": total} | {f"weights/norm/{name}": norm for name, norm in norms.items()}
+
+
+def _divergence(what: str, update: int, epoch: int, loss: float, rate: float) -> str:
+    return f"{what} not finite after update {update} (epoch {epoch}, loss {loss:g}, learning rate {rate:g})"
+
+
+@contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    """Puts back the train mode of each submodule, which a model may have set one by one."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
