@@ -1,0 +1,137 @@
+"""Measures of a landscape. A value that is not finite within a measure's range makes the measure infinite."""
+
+import numpy as np
+from contourpy import contour_generator
+
+from study.landscape.result import Landscape, Status
+
+
+def extremes(landscape: Landscape) -> dict[str, float]:
+    """Minimum and maximum loss in nats over grid and special points, and how many cells diverged.
+
+    The maximum is infinite as soon as one cell diverged; the minimum is over the others, infinite if there
+    is none.
+
+    Args:
+        landscape: of one split.
+    """
+    losses = np.append(
+        landscape.values["loss"].ravel(), [point.values["loss"] for point in landscape.points.values()]
+    )
+    finite = losses[np.isfinite(losses)]
+    return {
+        "minimum": float(finite.min()) if len(finite) else np.inf,
+        "maximum": float(finite.max()) if len(finite) == len(losses) else np.inf,
+        "diverged_cells": float((landscape.status == Status.DIVERGED).sum()),
+    }
+
+
+def largest_rise(landscape: Landscape) -> float:
+    """The largest L(α₂) − L(α₁) over 0 ≤ α₁ < α₂ ≤ 1, in nats: zero means monotone (Lucas et al. 2021).
+
+    Args:
+        landscape: a line, of one split; its special points count.
+    """
+    alpha, loss = along_line(landscape)
+    within = (alpha >= 0) & (alpha <= 1)
+    return _largest_rise(loss[within])
+
+
+def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
+    """Extent of the basin: the connected part of {L ≤ L(θ*) + rise} that holds the centre.
+
+    Along each axis, in the units of the grid, from linear interpolation between cells. On a line
+    `basin_width` is the extent along α; on a plane it is the mean of `basin_width_alpha` and
+    `basin_width_beta`, the sides of the basin's bounding box. Cells that diverged lie outside.
+
+    Args:
+        landscape: about one solution, of one split; its special point is the centre.
+        rise: in nats, positive.
+
+    Returns:
+        The extents, and `basin_reaches_edge`: 1 where the basin reaches the edge of the grid, so that its
+        width is a lower bound. All are infinite where the centre itself is not finite, and 0 where no cell
+        near the centre lies in the basin: it is then narrower than the grid can show.
+    """
+    (center,) = landscape.points.values()
+    level = center.values["loss"] + rise
+    names = ["basin_width"]
+    if len(landscape.shape) == 2:
+        names = ["basin_width", "basin_width_alpha", "basin_width_beta"]
+    if not np.isfinite(level):
+        return {**dict.fromkeys(names, np.inf), "basin_reaches_edge": 1.0}
+    if len(landscape.shape) == 1:
+        low, high = _interval(*along_line(landscape), center.coordinates[0], level)
+        box = [(low, high)]
+    else:
+        box = _box(landscape, center.coordinates, level)
+    widths = [high - low for low, high in box]
+    edge = any(
+        high > low and (low <= axis[0] or high >= axis[-1])
+        for (low, high), axis in zip(box, landscape.axes.values(), strict=True)
+    )
+    values = [float(np.mean(widths)), *widths] if len(widths) == 2 else widths
+    return {**dict(zip(names, values, strict=True)), "basin_reaches_edge": float(edge)}
+
+
+def along_line(landscape: Landscape) -> tuple[np.ndarray, np.ndarray]:
+    """(α, loss) of a line with its special points among the grid's, in order of α, each α once; (M,) each."""
+    (axis,) = landscape.axes.values()
+    points = landscape.points.values()
+    alpha = np.append(axis, [point.coordinates[0] for point in points])
+    loss = np.append(landscape.values["loss"], [point.values["loss"] for point in points])
+    alpha, first = np.unique(alpha, return_index=True)
+    return alpha, loss[first]
+
+
+def _largest_rise(loss: np.ndarray) -> float:
+    if not np.isfinite(loss).all():
+        return np.inf
+    lowest_so_far = np.minimum.accumulate(loss)
+    return float((loss - lowest_so_far).max())
+
+
+def _interval(alpha: np.ndarray, loss: np.ndarray, center: float, level: float) -> tuple[float, float]:
+    """Where the loss crosses `level` on either side of the centre, or the end of the grid."""
+    at = int(np.searchsorted(alpha, center))
+
+    def crossing(step: int) -> float:
+        inside = at
+        while 0 <= inside + step < len(alpha) and loss[inside + step] <= level:
+            inside += step
+        outside = inside + step
+        if not 0 <= outside < len(alpha):
+            return float(alpha[inside])
+        if not np.isfinite(loss[outside]):
+            return float(alpha[inside])
+        share = (level - loss[inside]) / (loss[outside] - loss[inside])
+        return float(alpha[inside] + share * (alpha[outside] - alpha[inside]))
+
+    return crossing(-1), crossing(+1)
+
+
+def _box(landscape: Landscape, center: tuple[float, ...], level: float) -> list[tuple[float, float]]:
+    """Bounding box, (low, high) along α and β, of the region at or below `level` that holds the centre."""
+    alpha, beta = landscape.axes.values()
+    loss = landscape.values["loss"]
+    outside = np.finfo(np.float64).max / 4  # a cell that diverged: the crossing lies next to its neighbour
+    height = np.where(np.isfinite(loss), loss, outside)
+    generator = contour_generator(beta, alpha, height, fill_type="OuterOffset")
+    polygons, offsets = generator.filled(-np.inf, level)[:2]
+    for points, starts in zip(polygons, offsets, strict=True):
+        assert points is not None  # None stands in chunked fill types only
+        assert starts is not None
+        outer = points[starts[0] : starts[1]][:, ::-1]  # (β, α) as contourpy has it -> (α, β)
+        low, high = outer.min(axis=0), outer.max(axis=0)
+        if _holds(outer, np.array(center)):
+            return [(float(low[axis]), float(high[axis])) for axis in (0, 1)]
+    return [(center[0], center[0]), (center[1], center[1])]
+
+
+def _holds(polygon: np.ndarray, point: np.ndarray) -> bool:
+    """Whether a closed polygon, (n, 2), holds `point`, by counting the edges that a ray from it crosses."""
+    first, second = polygon[:-1] - point, polygon[1:] - point
+    straddles = (first[:, 1] > 0) != (second[:, 1] > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = first[:, 0] - first[:, 1] * (second[:, 0] - first[:, 0]) / (second[:, 1] - first[:, 1])
+    return bool((straddles & (crossing > 0)).sum() % 2)

@@ -1,0 +1,139 @@
+"""From configuration to objects: one explicit choice for each name, no import of a configured target."""
+
+from dataclasses import fields
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from study.config import (
+    CnnConfig,
+    CosineConfig,
+    CustomDataConfig,
+    CustomModelConfig,
+    DataConfig,
+    DigitsConfig,
+    MilestonesConfig,
+    MlpConfig,
+    ModelConfig,
+    OptimizerConfig,
+    StepConfig,
+    StudyConfig,
+    TorchvisionConfig,
+    TrainingConfig,
+)
+from study.errors import ConfigError
+from study.training import sources
+from study.training.custom import source_digest
+from study.training.data import Augmentation, DataSet, limit
+from study.training.models import initialise
+from study.training.models.cnn import cnn
+from study.training.models.custom import custom as custom_model
+from study.training.models.mlp import mlp
+from study.training.optimizers import build_optimizer, scaled_learning_rate
+from study.training.schedules import Budget, Constant, Cosine, Milestones, Schedule, Step, Warmup
+
+
+def data_set(config: DataConfig) -> DataSet:
+    """The data, prepared and cut to the sizes asked for.
+
+    Raises:
+        ValueError: if a size is above the set's, or custom data are not as they must be.
+        FileNotFoundError: if files are missing and cannot be had.
+    """
+    match config:
+        case DigitsConfig():
+            data = sources.digits(config.image_size, config.test_fraction)
+        case TorchvisionConfig():
+            data = sources.from_torchvision(config.name, config.root, config.download)
+        case CustomDataConfig():
+            data = sources.custom(config.path, config.arguments)
+        case _:
+            raise ConfigError("data.name", "must be a data set known here", config.name)
+    return limit(data, config.train_examples, config.test_examples)
+
+
+def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn.Module:
+    """The network, with the initial weights of `init_seed`, on `device`.
+
+    Raises:
+        ValueError: if the images are too small for it, or a custom model is not as it must be.
+    """
+
+    def build() -> nn.Module:
+        match config:
+            case CnnConfig():
+                return cnn(data.input_shape, data.num_classes, config.conv_dropout, config.hidden_dropout)
+            case MlpConfig():
+                return mlp(data.input_shape, data.num_classes, config.widths, config.norm)
+            case CustomModelConfig():
+                return custom_model(config.path, config.arguments, data.input_shape, data.num_classes)
+            case _:
+                raise ConfigError("model.name", "must be a model known here", config.name)
+
+    return initialise(build, init_seed).to(device)
+
+
+def optimizer(config: StudyConfig, network: nn.Module) -> Optimizer:
+    """The optimiser of the network's trainable parameters, its rate scaled with the batch size if asked."""
+    own: OptimizerConfig = config.optimizer
+    settings: dict[str, Any] = {entry.name: getattr(own, entry.name) for entry in fields(own)}
+    del settings["name"]
+    if "betas" in settings:
+        settings["betas"] = tuple(settings["betas"])
+    training = config.training
+    settings["learning_rate"] = scaled_learning_rate(
+        own.learning_rate, training.batch_size, training.reference_batch_size, training.scale_learning_rate
+    )
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return build_optimizer(own.name, trainable, **settings)
+
+
+def schedule(config: TrainingConfig, updates_per_epoch: int) -> Schedule:
+    """The learning rate's course, with its warm-up."""
+    own = config.schedule
+    match own:
+        case CosineConfig():
+            course: Schedule = Cosine(own.final_factor)
+        case StepConfig():
+            course = Step(own.every_epochs, own.gamma)
+        case MilestonesConfig():
+            course = Milestones(tuple(own.epochs), own.gamma)
+        case _:
+            course = Constant()
+    return Warmup(course, config.warmup_epochs, updates_per_epoch) if config.warmup_epochs else course
+
+
+def budget(config: TrainingConfig, examples: int) -> Budget:
+    """How many updates there are in all."""
+    if config.steps is not None:
+        return Budget.steps(config.steps, examples, config.batch_size)
+    return Budget.epochs(cast(int, config.epochs), examples, config.batch_size)
+
+
+def augmentation(config: DataConfig) -> Augmentation | None:
+    """What is done to training images, or None."""
+    own = config.augmentation
+    return Augmentation(own.crop_padding, own.flip) if own.crop_padding or own.flip else None
+
+
+def code_digests(config: StudyConfig) -> dict[str, str]:
+    """By path, the digest of the source of custom code."""
+    sections = (config.data, config.model)
+    paths = [own.path for own in sections if isinstance(own, CustomDataConfig | CustomModelConfig)]
+    return {path: source_digest(path) for path in paths}
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ConfigError: naming the device.
+    """
+    try:
+        torch.empty(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            "training.device", "must be a device of this machine, as cpu or cuda:0", name
+        ) from error

@@ -1,0 +1,281 @@
+"""The typed configuration: the keys of every section, with their ranges and meanings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from study.errors import ConfigError
+from study.keys import key
+from study.kinds import KINDS, LandscapeConfig
+
+
+@dataclass
+class AugmentationConfig:
+    """What is done to training images, on tensors, anew in every epoch."""
+
+    crop_padding: int = key("pixels of reflected border before a random crop; 0 does nothing", at_least=0)
+    flip: bool = key("mirror half of the images, left to right")
+
+
+@dataclass
+class DataConfig:
+    """A data set with its two splits."""
+
+    name: str = key("which data set; set by the choice in the group `data`")
+    train_examples: int | None = key("size of a fixed random subset to train on; null takes all", at_least=2)
+    test_examples: int | None = key("size of a fixed random subset to test on; null takes all", at_least=2)
+    augmentation: AugmentationConfig = key("random changes of the training images")
+
+
+@dataclass
+class DigitsConfig(DataConfig):
+    """scikit-learn's 1,797 digits; no network needed."""
+
+    image_size: int = key("height and width to which the 8×8 images are resized", at_least=8, at_most=256)
+    test_fraction: float = key("share of the examples in the test split", above=0, below=1)
+
+
+@dataclass
+class TorchvisionConfig(DataConfig):
+    """A data set whose files torchvision finds or downloads."""
+
+    root: str = key("folder of the files, as torchvision lays them out", hashed=False)
+    download: bool = key("fetch the files if they are not there", hashed=False)
+
+
+@dataclass
+class CustomDataConfig(DataConfig):
+    """Your own data."""
+
+    path: str = key("package.module:attribute, a function that returns the data")
+    arguments: dict[str, Any] = key("its keyword arguments")
+
+
+@dataclass
+class ModelConfig:
+    """A network."""
+
+    name: str = key("which network; set by the choice in the group `model`")
+
+
+@dataclass
+class CnnConfig(ModelConfig):
+    """The text's network of two convolutions (Listing 2)."""
+
+    conv_dropout: float = key("dropout after the pooling", at_least=0, below=1)
+    hidden_dropout: float = key("dropout after the hidden layer", at_least=0, below=1)
+
+
+@dataclass
+class MlpConfig(ModelConfig):
+    """Fully connected layers with ReLU."""
+
+    widths: list[int] = key("units of each hidden layer", at_least=1)
+    norm: str = key("normalization after each hidden layer", choices=("none", "batch"))
+
+
+@dataclass
+class CustomModelConfig(ModelConfig):
+    """Your own network."""
+
+    path: str = key("package.module:attribute, a function or class that returns a torch.nn.Module")
+    arguments: dict[str, Any] = key("its keyword arguments")
+
+
+@dataclass
+class OptimizerConfig:
+    """An optimiser."""
+
+    name: str = key("which optimiser; set by the choice in the group `optimizer`")
+    learning_rate: float = key("base learning rate", above=0)
+    weight_decay: float = key("weight decay, as the optimiser defines it", at_least=0)
+
+
+@dataclass
+class SgdConfig(OptimizerConfig):
+    """Stochastic gradient descent."""
+
+    momentum: float = key("momentum", at_least=0, below=1)
+    nesterov: bool = key("Nesterov's momentum")
+
+    def check(self, name: str) -> None:
+        """Refuse Nesterov without momentum.
+
+        Raises:
+            ConfigError: if `nesterov` is true and `momentum` zero.
+        """
+        if self.nesterov and self.momentum == 0:
+            raise ConfigError(f"{name}.momentum", "must be above 0 with nesterov=true", self.momentum)
+
+
+@dataclass
+class AdamConfig(OptimizerConfig):
+    """Adam, and AdamW with decoupled weight decay."""
+
+    betas: list[float] = key("decay of the two moment estimates", at_least=0, below=1, length=2)
+    eps: float = key("term added to the denominator", above=0)
+
+
+@dataclass
+class RmspropConfig(OptimizerConfig):
+    """RMSprop."""
+
+    alpha: float = key("decay of the squared-gradient average", at_least=0, below=1)
+    momentum: float = key("momentum", at_least=0, below=1)
+    eps: float = key("term added to the denominator", above=0)
+
+
+@dataclass
+class AdagradConfig(OptimizerConfig):
+    """Adagrad."""
+
+    eps: float = key("term added to the denominator", above=0)
+
+
+@dataclass
+class ScheduleConfig:
+    """How the learning rate changes."""
+
+    name: str = key("which schedule; set by the choice in the group `training/schedule`")
+
+
+@dataclass
+class CosineConfig(ScheduleConfig):
+    """Half a cosine over the whole budget."""
+
+    final_factor: float = key("share of the learning rate left at the end", at_least=0, at_most=1)
+
+
+@dataclass
+class StepConfig(ScheduleConfig):
+    """A factor every so many epochs."""
+
+    every_epochs: float = key("epochs between two changes", above=0)
+    gamma: float = key("factor at each change", above=0, at_most=1)
+
+
+@dataclass
+class MilestonesConfig(ScheduleConfig):
+    """A factor at each of some epochs."""
+
+    epochs: list[float] = key("epochs at which the rate changes", above=0, increasing=True)
+    gamma: float = key("factor at each change", above=0, at_most=1)
+
+
+@dataclass
+class TrainingConfig:
+    """How the network is trained."""
+
+    epochs: int | None = key("budget in passes over the training data; null with `steps`", at_least=1)
+    steps: int | None = key("budget in updates; null with `epochs`", at_least=1)
+    batch_size: int = key("examples in a mini-batch; above the set's size, the whole set", at_least=1)
+    label_smoothing: float = key("label smoothing of the trained loss", at_least=0, below=1)
+    schedule: ScheduleConfig = key("how the learning rate changes")
+    warmup_epochs: float = key("epochs of linear warm-up; 0 for none", at_least=0)
+    scale_learning_rate: str = key(
+        "scale the learning rate with batch_size / reference_batch_size", choices=("none", "linear", "sqrt")
+    )
+    reference_batch_size: int = key("batch size at which the learning rate holds as given", at_least=1)
+    stop_at_train_loss: float | None = key("stop once an epoch ends at or below this train loss", at_least=0)
+    checkpoint_every: int | None = key("updates between checkpoints; null keeps one an epoch", at_least=1)
+    init_seed: int | None = key("seed of the initial weights; null takes `seed`", at_least=0)
+    order_seed: int | None = key("seed of data order and dropout; null takes `seed`", at_least=0)
+    threads: int = key("threads of one process in training; other numbers give other bits", at_least=1)
+    device: str = key("torch device of training and evaluation, as cpu or cuda:0")
+
+    def check(self, name: str) -> None:
+        """Refuse a budget that is given twice, or not at all.
+
+        Raises:
+            ConfigError: unless exactly one of `epochs` and `steps` is given.
+        """
+        if (self.epochs is None) == (self.steps is None):
+            raise ConfigError(
+                f"{name}.epochs", f"and {name}.steps: exactly one must be given", (self.epochs, self.steps)
+            )
+
+
+@dataclass
+class EvaluationConfig:
+    """How points of a landscape are evaluated."""
+
+    micro_batch: int | None = key("examples in one forward pass; null follows the plan's rule", at_least=32)
+    threads: int = key("threads of one process in evaluation", at_least=1, hashed=False)
+    statistics_examples: int = key(
+        "training examples from which running statistics are recomputed", at_least=2
+    )
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are mirrored to."""
+
+    name: str = key("which tracker; set by the choice in the group `tracking`")
+
+
+@dataclass
+class MlflowConfig(TrackingConfig):
+    """An MLflow store."""
+
+    uri: str | None = key("address of an MLflow server; null is the SQLite store in output_dir")
+    experiment: str = key("name of the MLflow experiment")
+    upload_checkpoints: str = key("which checkpoints are uploaded", choices=("ends", "all"))
+
+    def check(self, name: str) -> None:
+        """Refuse a store that was never meant to be one.
+
+        Raises:
+            ConfigError: if `uri` is not the address of an HTTP server.
+        """
+        if self.uri is not None and not self.uri.startswith(("http://", "https://")):
+            raise ConfigError(f"{name}.uri", "must start with http:// or https://", self.uri)
+
+
+@dataclass
+class StudyConfig:
+    """One run."""
+
+    seed: int = key("seed of a run: init_seed and order_seed, unless they are given", at_least=0)
+    data: DataConfig = key("what is learnt")
+    model: ModelConfig = key("the network")
+    optimizer: OptimizerConfig = key("the optimiser")
+    training: TrainingConfig = key("how it is trained")
+    landscape: dict[str, LandscapeConfig] = key("what is looked at, by name")
+    evaluation: EvaluationConfig = key("how points are evaluated")
+    tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
+    checkpoint: str | None = key(
+        "look at trained weights instead of training: a run, RUN@UPDATE, or a .safetensors file"
+    )
+    reuse: bool = key("take what a run with the same configuration has finished", hashed=False)
+    output_dir: str = key("folder that everything is written to", hashed=False)
+
+    def check(self, _name: str) -> None:
+        """Refuse what no landscape can be looked at with.
+
+        Raises:
+            ConfigError: if a landscape's name could not be a file's.
+        """
+        for name in self.landscape:
+            if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
+                raise ConfigError("landscape", "names must be letters, digits, - and _", name)
+
+
+# The schema that a YAML file of conf/ fills: it opens with `/schema/<path>@_here_`.
+SCHEMAS: dict[str, type] = {
+    "data/digits": DigitsConfig,
+    "data/torchvision": TorchvisionConfig,
+    "data/custom": CustomDataConfig,
+    "model/cnn": CnnConfig,
+    "model/mlp": MlpConfig,
+    "model/custom": CustomModelConfig,
+    "optimizer/sgd": SgdConfig,
+    "optimizer/adam": AdamConfig,
+    "optimizer/rmsprop": RmspropConfig,
+    "optimizer/adagrad": AdagradConfig,
+    "training/schedule/constant": ScheduleConfig,
+    "training/schedule/cosine": CosineConfig,
+    "training/schedule/step": StepConfig,
+    "training/schedule/milestones": MilestonesConfig,
+    "tracking/none": TrackingConfig,
+    "tracking/mlflow": MlflowConfig,
+    **{f"landscape/{name}": kind.schema for name, kind in KINDS.items()},
+}

@@ -1,0 +1,80 @@
+"""What makes two runs the same: hashes over all that determines their numbers, and over nothing else."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.config import StudyConfig
+from study.keys import hashed
+
+NUMERICS_VERSION = 1  # raised by every change that gives other numbers from the same configuration
+HASH_LENGTH = 16
+TRAINING_SECTIONS = ("data", "model", "optimizer", "training")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The two hashes of a run, hexadecimal.
+
+    Attributes:
+        config_hash: over everything that determines the run's numbers.
+        training_hash: over the part that determines its checkpoints.
+        content: what was hashed, for those who ask why two runs differ.
+    """
+
+    config_hash: str
+    training_hash: str
+    content: dict[str, Any]
+
+
+def identify(
+    config: StudyConfig,
+    *,
+    data_digest: str,
+    code_digests: Mapping[str, str],
+    checkpoint: str | None,
+    versions: Mapping[str, str],
+) -> Identity:
+    """The identity of a run.
+
+    Args:
+        config: resolved; keys that change no number are left out.
+        data_digest: of both splits, as they are used.
+        code_digests: by path, of the source of custom data and models.
+        checkpoint: digest of the weights looked at, where they are not trained by this run.
+        versions: of the libraries whose change changes bits.
+    """
+    plain = hashed(config)
+    init_seed, order_seed = seeds(config)
+    training = {section: plain[section] for section in TRAINING_SECTIONS}
+    training["training"] |= {"init_seed": init_seed, "order_seed": order_seed}
+    training |= {
+        "data_digest": data_digest,
+        "code_digests": dict(code_digests),
+        "versions": dict(versions),
+        "numerics": NUMERICS_VERSION,
+    }
+    content = {
+        "training": training,
+        "checkpoint": checkpoint,
+        "landscape": plain["landscape"],
+        "evaluation": plain["evaluation"],
+    }
+    return Identity(digest(content), digest(training), content)
+
+
+def seeds(config: StudyConfig) -> tuple[int, int]:
+    """(init_seed, order_seed): the run's seed where they are not given."""
+    training = config.training
+    return (
+        config.seed if training.init_seed is None else training.init_seed,
+        config.seed if training.order_seed is None else training.order_seed,
+    )
+
+
+def digest(content: Any) -> str:
+    """SHA-256 of JSON-able content, whatever the order of its keys, cut to `HASH_LENGTH` characters."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]

@@ -1,0 +1,133 @@
+"""Configuration keys: type, range and meaning of each, stated once, where its dataclass is written."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from itertools import pairwise
+from typing import Any
+
+from omegaconf import MISSING
+
+from study.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the values of a key must obey, besides their type.
+
+    Attributes:
+        at_least: smallest value (of each entry, for a list).
+        above: value that must be exceeded.
+        at_most: largest value.
+        below: value that must not be reached.
+        choices: the only values.
+        length: number of entries of a list.
+        increasing: whether a list must increase from entry to entry.
+    """
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] | None = None
+    length: int | None = None
+    increasing: bool = False
+
+    def broken_by(self, value: Any) -> str | None:
+        """The rule that `value` breaks, in words, or None. `None` itself breaks no rule."""
+        if value is None:
+            return None
+        if isinstance(value, list):
+            if self.length is not None and len(value) != self.length:
+                return f"must have {self.length} entries"
+            if self.increasing and any(second <= first for first, second in pairwise(value)):
+                return "must increase from entry to entry"
+            return next((broken for entry in value if (broken := self._entry(entry))), None)
+        return self._entry(value)
+
+    def words(self) -> str:
+        """The rule for people, or nothing if there is none."""
+        words = ("at least", "above", "at most", "below")
+        limits = zip(words, (self.at_least, self.above, self.at_most, self.below), strict=True)
+        said = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+        if self.choices is not None:
+            said.append(f"one of {', '.join(self.choices)}")
+        if self.length is not None:
+            said.append(f"{self.length} entries")
+        return ", ".join(said)
+
+    def _entry(self, value: Any) -> str | None:
+        if self.choices is not None and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if not math.isfinite(value):
+            return "must be finite"
+        if self.at_least is not None and value < self.at_least:
+            return f"must be at least {self.at_least:g}"
+        if self.above is not None and value <= self.above:
+            return f"must be above {self.above:g}"
+        if self.at_most is not None and value > self.at_most:
+            return f"must be at most {self.at_most:g}"
+        if self.below is not None and value >= self.below:
+            return f"must be below {self.below:g}"
+        return None
+
+
+def key(meaning: str, *, hashed: bool = True, **rules: Any) -> Any:
+    """A dataclass field whose value comes from YAML.
+
+    Args:
+        meaning: what the key does, shown by `study show`.
+        hashed: False for a key that changes no number of a run (where results go, who computes them).
+        rules: see `Rule`.
+    """
+    return field(default=MISSING, metadata={"meaning": meaning, "rule": Rule(**rules), "hashed": hashed})
+
+
+def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any] | None, Any]]:
+    """(full name, field, value) of every key of a configuration; a section comes before its own keys."""
+    entries: list[tuple[str, Field[Any] | None, Any]]
+    if is_dataclass(config):
+        entries = [(own.name, own, getattr(config, own.name)) for own in fields(config)]
+    else:
+        entries = [(name, None, value) for name, value in config.items()]
+    for name, own, value in entries:
+        full = f"{prefix}{name}"
+        yield full, own, value
+        if is_dataclass(value) or (isinstance(value, dict) and _holds_sections(value)):
+            yield from walk(value, f"{full}.")
+
+
+def check(config: Any) -> None:
+    """Hold every value against its key's rule, and every section against the rules between its keys.
+
+    A section states those in a method `check(self, name)`, which raises `ConfigError`.
+
+    Raises:
+        ConfigError: for the first value that breaks its rule.
+    """
+    for name, own, value in walk(config):
+        if own is not None and (broken := own.metadata["rule"].broken_by(value)):
+            raise ConfigError(name, broken, value)
+        if is_dataclass(value) and hasattr(value, "check"):
+            value.check(name)
+    if hasattr(config, "check"):
+        config.check("")
+
+
+def hashed(config: Any) -> Any:
+    """The configuration as plain dicts, lists and scalars, without the keys that change no number."""
+    if is_dataclass(config):
+        return {
+            own.name: hashed(getattr(config, own.name)) for own in fields(config) if own.metadata["hashed"]
+        }
+    if isinstance(config, dict):
+        return {name: hashed(value) for name, value in config.items()}
+    if isinstance(config, list):
+        return [hashed(value) for value in config]
+    return config
+
+
+def _holds_sections(value: dict[str, Any]) -> bool:
+    return bool(value) and all(is_dataclass(entry) for entry in value.values())

@@ -1,0 +1,8 @@
+"""The landscape kinds. One module each; the schema, the runner and the docs loop over this registry."""
+
+from study.kinds import contour, interpolation, line
+from study.kinds.base import Kind, LandscapeConfig, Trained
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (interpolation.KIND, line.KIND, contour.KIND)}
+
+__all__ = ["KINDS", "Kind", "LandscapeConfig", "Trained"]

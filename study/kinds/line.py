@@ -1,0 +1,63 @@
+"""Along one random direction from the solution: θ(α) = θ* + α δ (equation 2 in one dimension)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from study.analysis.measures import basin_extent, extremes
+from study.keys import key
+from study.kinds.base import Kind, RandomDirectionConfig, Trained
+from study.landscape.geometry import Grid, Line
+from study.landscape.result import Landscape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass
+class LineConfig(RandomDirectionConfig):
+    """A line through the solution along a random direction."""
+
+    alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
+    points: int = key("number of grid points; the solution is evaluated besides", at_least=2)
+
+
+def geometry(config: LineConfig, trained: Trained) -> Line:
+    """The line through θ* along the seed's first direction."""
+    return Line.random(
+        trained.solution,
+        normalization=config.normalization,  # type: ignore[arg-type]  # one of the choices of its key
+        seed=config.direction_seed,
+        include_bias_and_norm=config.include_bias_and_norm,
+        name=trained.solution_name,
+    )
+
+
+def grid(config: LineConfig) -> Grid:
+    """Evenly spaced α."""
+    low, high = config.alpha_range
+    return Grid.line(low, high, config.points)
+
+
+def measures(landscape: Landscape, config: LineConfig) -> Mapping[str, float]:
+    """The basin's width (units of α) and the extremes (nats)."""
+    return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
+
+
+def figures(landscape: Landscape, title: str, caption: str) -> Mapping[str, "Figure"]:
+    """One picture: loss and accuracy of every split."""
+    from study.figures.line import line_figure
+
+    label = "α (steps along the direction δ; 0 = solution)"
+    return {"": line_figure(landscape, title=title, caption=caption, parameter_label=label)}
+
+
+KIND = Kind(
+    name="line",
+    title="Along a random direction",
+    schema=LineConfig,
+    geometry=geometry,
+    grid=grid,
+    measures=measures,
+    figures=figures,
+)

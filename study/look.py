@@ -1,0 +1,102 @@
+"""One configured landscape of a trained network: evaluated, measured, checked against itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.nn import functional
+
+from study.config import EvaluationConfig
+from study.kinds import KINDS, LandscapeConfig, Trained
+from study.landscape.evaluate import Evaluator, evaluate
+from study.landscape.geometry import BatchStatistics
+from study.landscape.result import Landscape
+from study.landscape.statistics import layers_with_running_statistics
+from study.training.data import DataSet, Examples
+from study.training.loop import mean_loss
+
+LOSS = partial(functional.cross_entropy, reduction="none")  # plain, whatever the network was trained with
+
+
+@dataclass(frozen=True)
+class Look:
+    """A landscape with the numbers read off it.
+
+    Attributes:
+        landscape: of every split asked for.
+        measures: by `<split>/<measure>`; not finite where a value within a measure's range is not.
+    """
+
+    landscape: Landscape
+    measures: dict[str, float]
+
+
+def look(
+    config: LandscapeConfig,
+    evaluation: EvaluationConfig,
+    model: nn.Module,
+    data: DataSet,
+    trained: Trained,
+    on_point: Callable[[int, int], None] | None = None,
+) -> Look:
+    """Evaluate a landscape, and check it.
+
+    Args:
+        config: of the landscape.
+        evaluation: how points are evaluated.
+        model: the architecture, with the solution's weights in it; left as it is.
+        data: the splits.
+        trained: what is looked at.
+        on_point: called with (points done, points in all).
+    """
+    kind = KINDS[config.kind]
+    geometry = kind.geometry(config, trained)
+    policy: BatchStatistics = config.batch_statistics or geometry.default_batch_statistics  # type: ignore[assignment]
+    splits = {name: subset(getattr(data, name), config) for name in config.splits}
+    batches = {name: [(examples.inputs, examples.targets)] for name, examples in splits.items()}
+    gathered = data.train.take(min(evaluation.statistics_examples, len(data.train)), config.subset_seed)
+    settings: dict[str, Any] = {
+        "statistics_data": [(gathered.inputs, gathered.targets)],
+        "micro_batch": evaluation.micro_batch,
+        "population": {name: len(getattr(data, name)) for name in splits},
+    }
+    landscape = evaluate(
+        model,
+        LOSS,
+        batches,
+        geometry,
+        kind.grid(config),
+        batch_statistics=policy,
+        on_point=on_point,
+        **settings,
+    )
+    measures = {
+        f"{name}/{measure}": value
+        for name in splits
+        for measure, value in kind.measures(landscape.split(name), config).items()
+    }
+    at_solution = landscape.points[trained.solution_name].values
+    with Evaluator.open(model, LOSS, batches, policy, **settings) as evaluator:
+        again = evaluator.measure(trained.solution).values
+    with Evaluator.open(model, LOSS, batches, "frozen", **settings) as evaluator:
+        stored = evaluator.measure(trained.solution).values
+    for name, examples in splits.items():
+        by_training = mean_loss(model, examples, len(examples) if len(examples) < 256 else 256).loss
+        measures |= {
+            f"{name}/self_check": abs(at_solution[f"{name}/loss"] - again[f"{name}/loss"]),
+            f"{name}/self_check_training": abs(stored[f"{name}/loss"] - by_training)
+            / max(abs(by_training), 1e-12),
+        }
+        if layers_with_running_statistics(model):
+            gap = at_solution[f"{name}/loss"] - stored[f"{name}/loss"]
+            measures[f"{name}/batch_statistics_gap"] = gap
+    return Look(landscape, measures)
+
+
+def subset(examples: Examples, config: LandscapeConfig) -> Examples:
+    """The fixed random subset of a split that a landscape reads; the whole split if it is no larger."""
+    if config.examples is None or config.examples >= len(examples):
+        return examples
+    return examples.take(config.examples, config.subset_seed)

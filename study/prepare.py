@@ -1,0 +1,164 @@
+"""A run before any work is spent: its objects built, its configuration refused or accepted, its identity."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from study import build
+from study.config import StudyConfig
+from study.errors import ConfigError
+from study.identity import Identity, identify, seeds
+from study.kinds import KINDS
+from study.record import Record
+from study.source import Source, load_source
+from study.training.checkpoints import load_weights
+from study.training.data import DataSet
+from study.training.models import count_parameters
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose configuration is checked and whose objects stand, before any work is spent.
+
+    Attributes:
+        config: resolved.
+        choices: of the configuration groups, kept so that the run can be composed again.
+        data: both splits.
+        model: with its initial weights.
+        source: trained weights to look at; None if this run trains.
+        identity: its hashes.
+    """
+
+    config: StudyConfig
+    choices: dict[str, str]
+    data: DataSet
+    model: nn.Module
+    source: Source | None
+    identity: Identity
+
+    @property
+    def record(self) -> Record:
+        """The run's folder."""
+        return Record.at(self.config.output_dir, self.identity.config_hash)
+
+
+def prepare(config: StudyConfig, choices: dict[str, str]) -> Prepared:
+    """Build all that a run needs, and refuse what cannot work.
+
+    Raises:
+        ConfigError: naming key, rule and value.
+        ValueError: for data, custom code or weights that are not as they must be, in one line.
+        OSError: for files that are missing.
+    """
+    build.check_device(config.training.device)
+    torch.set_num_threads(config.training.threads)
+    init_seed, _order_seed = seeds(config)
+    code = build.code_digests(config)
+    data = build.data_set(config.data)
+    model = build.model(config.model, data, init_seed, config.training.device)
+    augmentation = build.augmentation(config.data)
+    if augmentation is not None:
+        augmentation(data.train.inputs[:1], torch.Generator())  # refuses what is no image, or too small
+    build.optimizer(config, model)
+    source = load_source(config.checkpoint, config.output_dir) if config.checkpoint else None
+    if source is not None:
+        load_weights(model, source.solution)
+        for name, own in config.landscape.items():
+            if KINDS[own.kind].needs_initialisation and source.initialisation is None:
+                rule = f"must name a run: landscape.{name} needs its initialisation, which a file has not"
+                raise ConfigError("checkpoint", rule, config.checkpoint)
+    _check_forward(model, data)
+    identity = identify(
+        config,
+        data_digest=data.digest,
+        code_digests=code,
+        checkpoint=source.digest if source else None,
+        versions={"torch": torch.__version__},
+    )
+    return Prepared(config, choices, data, model, source, identity)
+
+
+def about(prepared: Prepared) -> dict[str, Any]:
+    """What the run is, for its record and its mirror."""
+    config, data, source = prepared.config, prepared.data, prepared.source
+    init_seed, order_seed = seeds(config)
+    seed = str(init_seed) if init_seed == order_seed else f"{init_seed}/{order_seed}"
+    name = " · ".join([
+        config.model.name,
+        data.name,
+        config.optimizer.name,
+        f"bs{config.training.batch_size}",
+        f"seed {seed}",
+    ])
+    structured = OmegaConf.structured(config)
+    assert isinstance(structured, DictConfig)
+    tags = {
+        "config_hash": prepared.identity.config_hash,
+        "training_hash": prepared.identity.training_hash,
+        "study": getattr(config.tracking, "experiment", "study"),
+        "git_commit": _git_commit(),
+    }
+    if source is not None:
+        tags["checkpoint"] = source.label
+    return {
+        "name": name,
+        "note": f"{name}; landscapes: {', '.join(config.landscape) or 'none'}. Its report is `report.md`.",
+        "tags": {key: value for key, value in tags.items() if value},
+        "choices": prepared.choices,
+        "identity": prepared.identity.content,
+        "parameters": count_parameters(prepared.model),
+        "params": flat(OmegaConf.to_container(structured, resolve=True)),
+        "data": [
+            {
+                "name": data.name,
+                "digest": data.digest[:32],
+                "source": getattr(config.data, "root", data.name),
+                "context": split,
+                "profile": f'{{"examples": {len(examples)}, "input_shape": {list(data.input_shape)}}}',
+            }
+            for split, examples in (("train", data.train), ("test", data.test))
+        ],
+    }
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested configuration as one level, `training.batch_size`; lists stay whole."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    return {
+        name: value
+        for key, below in tree.items()
+        for name, value in flat(below, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def _git_commit() -> str:
+    """The commit of the checkout that this code is in, or nothing."""
+    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _check_forward(model: nn.Module, data: DataSet) -> None:
+    """Refuse a network that does not give one logit a class.
+
+    Raises:
+        ConfigError: naming the shape that it gives.
+    """
+    before = [(layer, layer.training) for layer in model.modules()]
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        given = model(data.train.inputs[:2].to(device))
+    for layer, training in before:
+        layer.training = training
+    shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+    if shape != (min(2, len(data.train)), data.num_classes):
+        raise ConfigError("model", f"must give {data.num_classes} logits an example", shape)

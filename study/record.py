@@ -1,0 +1,245 @@
+"""A run's folder: all that it produced, and the source of truth.
+
+Every file is written whole or not at all, and counts only once `manifest.json` holds its checksum: what a
+kill leaves half-done is found missing, and is made again.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from study.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+RUNS = "runs"
+MANIFEST = "manifest.json"
+MIRROR = "mirror.json"
+
+
+class State(StrEnum):
+    """How far a run has come. A record that says `running` while nobody holds its lock was killed."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    KILLED = "killed"
+
+
+class DamagedFileError(RuntimeError):
+    """A file of a record does not have the checksum that it was written with."""
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """One value of a metric.
+
+    Attributes:
+        key: as MLflow names it, `train/loss`.
+        value: not finite where a measure is; a tracker then makes it a tag.
+        step: epoch, or 0 for a measure.
+        timestamp: milliseconds since 1970, kept when the same step is computed again.
+    """
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+
+@dataclass
+class Record:
+    """The folder of one run. One process at a time writes to it, under `lock`.
+
+    Attributes:
+        path: the folder, `output_dir/runs/<config_hash>`.
+    """
+
+    path: Path
+    _manifest: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def at(cls, output_dir: str | Path, config_hash: str) -> "Record":
+        """The record of a run, which need not exist yet."""
+        record = cls(Path(output_dir).resolve() / RUNS / config_hash)
+        record.reload()
+        return record
+
+    @classmethod
+    def all(cls, output_dir: str | Path) -> list["Record"]:
+        """Every record under `output_dir`, in order of its hash."""
+        folders = sorted((Path(output_dir).resolve() / RUNS).glob("*/run.json"))
+        return [cls.at(output_dir, file.parent.name) for file in folders]
+
+    @property
+    def config_hash(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    @contextmanager
+    def lock(self, *, wait: bool = True, waiting: Any = None) -> Iterator[bool]:
+        """Hold the one lock of this hash, across processes.
+
+        Args:
+            wait: whether to wait for another process; if not, False is given where it is taken.
+            waiting: called once, without arguments, before a wait.
+        """
+        locks = self.path.parent / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{self.config_hash}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                yield False
+                return
+            if waiting is not None:
+                waiting()
+            lock.acquire()
+        try:
+            self.reload()
+            yield True
+        finally:
+            lock.release()
+
+    def reload(self) -> None:
+        """Read the manifest anew: another process may have written it."""
+        file = self.path / MANIFEST
+        try:
+            self._manifest = json.loads(file.read_bytes()) if file.exists() else {}
+        except ValueError:
+            log.warning("%s is damaged: everything it listed is made again", file)
+            self._manifest = {}
+
+    def write(self, name: str, data: bytes | str) -> None:
+        """Write a file of the record, and its checksum."""
+        content = data.encode() if isinstance(data, str) else data
+        write_atomically(self._file(name), content)
+        self._manifest[name] = hashlib.sha256(content).hexdigest()
+        self._write_manifest()
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write JSON-able content as a file of the record."""
+        self.write(name, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def read(self, name: str) -> bytes:
+        """The content of a file, held against its checksum.
+
+        Raises:
+            DamagedFileError: naming the file, if it is missing or has another checksum.
+        """
+        file = self._file(name)
+        if name not in self._manifest or not file.is_file():
+            raise DamagedFileError(f"{file} is missing")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self._manifest[name]:
+            raise DamagedFileError(f"{file} does not have the checksum it was written with")
+        return content
+
+    def read_json(self, name: str) -> Any:
+        """The JSON content of a file; see `read`."""
+        return json.loads(self.read(name))
+
+    def holds(self, name: str) -> bool:
+        """Whether a file is there, whole and undamaged."""
+        try:
+            self.read(name)
+        except DamagedFileError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Take a file out of the record."""
+        if self._manifest.pop(name, None) is not None:
+            self._write_manifest()
+        self._file(name).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the whole record."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self._manifest = {}
+
+    def files(self) -> dict[str, str]:
+        """Name to checksum of every file."""
+        return dict(sorted(self._manifest.items()))
+
+    def create(self, about: dict[str, Any]) -> None:
+        """Open a new record: what the run is, with an id of its own and the time."""
+        self.write_json("run.json", {"record_id": uuid.uuid4().hex, "created": now(), **about})
+
+    def set_state(self, state: State, **tags: str) -> None:
+        """Say how far the run has come; the time of its first start is kept.
+
+        Args:
+            state: now.
+            tags: what else is to be known of it, as `message`.
+        """
+        before = self.read_json("state.json") if self.holds("state.json") else {}
+        ended = None if state is State.RUNNING else now()
+        started = before.get("started", now())
+        self.write_json("state.json", {"state": state, "started": started, "ended": ended, "tags": tags})
+
+    @property
+    def state(self) -> State | None:
+        """How far the run has come; None if it never started."""
+        return State(self.read_json("state.json")["state"]) if self.holds("state.json") else None
+
+    def log(self, values: dict[str, float], step: int = 0) -> None:
+        """Keep metrics. A key's step that is there already keeps its time, so a mirror sees one point."""
+        series = self.read_json("metrics.json") if self.holds("metrics.json") else {}
+        for key, value in values.items():
+            points = {point[0]: point for point in series.get(key, [])}
+            timestamp = points[step][2] if step in points else now()
+            finite = value == value and abs(value) != float("inf")
+            points[step] = [step, value if finite else str(value), timestamp]
+            series[key] = [points[at] for at in sorted(points)]
+        self.write_json("metrics.json", series)
+
+    def metrics(self) -> list[MetricPoint]:
+        """Every metric kept so far."""
+        if not self.holds("metrics.json"):
+            return []
+        return [
+            MetricPoint(key, float(value), step, timestamp)
+            for key, points in self.read_json("metrics.json").items()
+            for step, value, timestamp in points
+        ]
+
+    def latest(self) -> dict[str, float]:
+        """The last value of each metric."""
+        return {point.key: point.value for point in self.metrics()}
+
+    def mirrored(self) -> dict[str, Any]:
+        """By address of a tracker's store, what it has got of this record."""
+        return self.read_json(MIRROR) if self.holds(MIRROR) else {}
+
+    def set_mirrored(self, address: str, progress: dict[str, Any]) -> None:
+        """Keep what a tracker's store has got, so that it is not sent again."""
+        self.write_json(MIRROR, {**self.mirrored(), address: progress})
+
+    def mirrored_run_ids(self) -> set[str]:
+        """The ids that trackers gave this run."""
+        return {progress["run_id"] for progress in self.mirrored().values()}
+
+    def _file(self, name: str) -> Path:
+        return self.path / name
+
+    def _write_manifest(self) -> None:
+        write_atomically(self.path / MANIFEST, json.dumps(self._manifest, indent=1).encode())
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,114 @@
+"""The pages and pictures of a run."""
+
+from typing import Any
+
+from study.config import StudyConfig
+from study.figures.export import render
+from study.figures.interactive import interactive_page
+from study.identity import seeds
+from study.kinds import KINDS, LandscapeConfig
+from study.kinds.base import RandomDirectionConfig
+from study.landscape.result import Landscape
+from study.prepare import Prepared
+from study.record import Record
+from study.training.models import count_parameters
+
+FINAL = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "weights/norm")
+SELF_CHECK_TOLERANCE = {"self_check": 0.0, "self_check_training": 1e-6}
+
+
+def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -> str:
+    """What a figure shows: model, data, examples read, normalization, seeds, run."""
+    study, about = prepared.config, landscape.provenance
+    read = ", ".join(
+        f"{name} split, {_examples(size['examples'], size['population'])}"
+        for name, size in about["splits"].items()
+    )
+    network = f"{study.model.name} ({count_parameters(prepared.model):,} parameters)"
+    parts = [f"{network} on {prepared.data.name}: {read}"]
+    if isinstance(config, RandomDirectionConfig):
+        norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
+        parts.append(
+            f"{config.normalization} normalization, direction seed {config.direction_seed}, "
+            f"‖direction‖/‖θ*‖ = {norms}"
+        )
+        if "cosine" in about:
+            parts.append(f"cosine of the axes {about['cosine']:.2g}")
+    else:
+        parts.append(f"‖θ*−θ₀‖ = {about['distance']:.3g}")
+    if about["batch_statistics"] != "none kept":
+        parts.append(f"batch statistics {about['batch_statistics']}")
+    init_seed, _order = seeds(study)
+    parts.append(f"seed {init_seed}; run {prepared.identity.config_hash}")
+    return "; ".join(parts) + "."
+
+
+def pictures(name: str, config: LandscapeConfig, landscape: Landscape, text: str) -> dict[str, bytes]:
+    """Every picture and page of a landscape, by its file's name in the record."""
+    kind = KINDS[config.kind]
+    files: dict[str, bytes] = {}
+    for suffix, figure in kind.figures(landscape, kind.title, text).items():
+        for format in ("png", "pdf"):
+            files[f"landscapes/{name}{suffix}.{format}"] = render(figure, format)
+    page = interactive_page(landscape, title=kind.title, caption=text)
+    return {**files, f"landscapes/{name}.html": page.encode()}
+
+
+def run_page(record: Record, config: StudyConfig) -> str:
+    """The report of a run, Markdown: what it reached, what its landscapes measure, whether checks hold."""
+    about, state, values = record.read_json("run.json"), record.read_json("state.json"), record.latest()
+    lines = [f"# {about['name']}", "", f"Run `{record.config_hash}`, {about['parameters']:,} parameters.", ""]
+    if "diverged" in state["tags"]:
+        lines += [f"**The training diverged**: {state['tags']['diverged']}. No landscape is drawn of it.", ""]
+    if "checkpoint" in about["tags"]:
+        lines += [f"The weights are those of {about['tags']['checkpoint']}.", ""]
+    final = [(key, values[key]) for key in FINAL if key in values]
+    if final:
+        lines += ["## Training", "", *_table(["after training", "value"], final), ""]
+    for name in config.landscape:
+        measures = [(key, value) for key, value in values.items() if key.startswith(f"{name}/")]
+        if not measures:
+            continue
+        lines += [f"## {name}", "", f"![{name}]({_picture(name)})", ""]
+        lines += [*_table(["measure", "value"], measures), ""]
+        failed = broken_checks(name, values)
+        lines += [
+            "Self-checks hold: the solution on the landscape is the checkpoint's own loss, to the bit by the "
+            "same engine and to 1e-6 by the training loop's."
+            if not failed
+            else f"**Self-checks failed: {', '.join(failed)}. Do not trust this landscape.**",
+            "",
+        ]
+    lines += ["## Configuration", "", "```yaml", record.read("config.yaml").decode().rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def broken_checks(name: str, values: dict[str, float]) -> list[str]:
+    """The self-checks of a landscape that do not hold."""
+    return [
+        key
+        for key, value in values.items()
+        for check, tolerance in SELF_CHECK_TOLERANCE.items()
+        if key.startswith(f"{name}/") and key.endswith(f"/{check}") and not value <= tolerance
+    ]
+
+
+def closing_table(record: Record) -> list[tuple[str, float]]:
+    """What a finished run shows on the terminal: the end of training, and each landscape's measures."""
+    values = record.latest()
+    shown = [(key, values[key]) for key in FINAL if key in values]
+    skipped = ("train/", "test/", "weights/", "training/")
+    return shown + [item for item in values.items() if not item[0].startswith(skipped)]
+
+
+def _examples(count: int, population: int) -> str:
+    return f"all {count:,} examples" if count == population else f"{count:,} of {population:,} examples"
+
+
+def _picture(name: str) -> str:
+    return f"landscapes/{name}.png"
+
+
+def _table(header: list[str], rows: list[tuple[str, Any]]) -> list[str]:
+    body = [f"| `{key}` | {value:.6g} |" for key, value in rows]
+    return [f"| {header[0]} | {header[1]} |", "| --- | ---: |", *body]

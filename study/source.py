@@ -1,0 +1,121 @@
+"""Weights that are trained already: what `checkpoint=` may name."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from study.errors import ConfigError
+from study.record import DamagedFileError, Record
+from study.training.checkpoints import decode_weights
+
+KEY = "checkpoint"
+FOLDER = "checkpoints"
+
+
+def checkpoint_name(update: int) -> str:
+    """Name of a checkpoint's file in a record."""
+    return f"{FOLDER}/update_{update:07d}.safetensors"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Trained weights to look at.
+
+    Attributes:
+        solution: the tensors, by name.
+        initialisation: those of the first checkpoint of the same training; None for a lone file.
+        update: of the solution; None for a lone file.
+        final: whether it is the last checkpoint of its training.
+        record: the run that trained them; None for a lone file.
+        digest: SHA-256 of both files' bytes.
+        label: for people.
+    """
+
+    solution: dict[str, Tensor]
+    initialisation: dict[str, Tensor] | None
+    update: int | None
+    final: bool
+    record: Record | None
+    digest: str
+    label: str
+
+
+def find_record(name: str, output_dir: str | Path) -> Record:
+    """The record that `name` means: a config hash or the start of one, or the id of its MLflow run.
+
+    Raises:
+        ConfigError: if there is none, or more than one.
+    """
+    records = Record.all(output_dir)
+    found = [record for record in records if record.config_hash.startswith(name)]
+    found = found or [record for record in records if name in record.mirrored_run_ids()]
+    if len(found) != 1:
+        rule = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
+        raise ConfigError(KEY, f"{rule} ({len(found)} runs match)", name)
+    return found[0]
+
+
+def source_record(checkpoint: str, output_dir: str | Path) -> Record | None:
+    """The run that `checkpoint` belongs to, or None for a lone file.
+
+    Raises:
+        ConfigError: if it names neither a run nor a file.
+    """
+    if checkpoint.endswith(".safetensors"):
+        file = Path(checkpoint).resolve()
+        if not file.is_file():
+            raise ConfigError(KEY, "must be a file that exists", checkpoint)
+        folder = file.parent.parent
+        inside = file.parent.name == FOLDER and (folder / "run.json").is_file()
+        return Record.at(folder.parent.parent, folder.name) if inside else None
+    return find_record(checkpoint.partition("@")[0], output_dir)
+
+
+def load_source(checkpoint: str, output_dir: str | Path) -> Source:
+    """The weights that `checkpoint` names: `RUN` (its solution), `RUN@UPDATE` or a `.safetensors` file.
+
+    Raises:
+        ConfigError: if there are no such weights, or their file is damaged.
+    """
+    record = source_record(checkpoint, output_dir)
+    if record is None:
+        content = Path(checkpoint).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        return Source(_decode(checkpoint, content), None, None, True, None, digest, Path(checkpoint).name)
+    updates = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
+    if not updates:
+        raise ConfigError(KEY, "must name a run that has checkpoints", checkpoint)
+    if checkpoint.endswith(".safetensors"):
+        update = int(Path(checkpoint).stem.removeprefix("update_"))
+    else:
+        wanted = checkpoint.partition("@")[2]
+        if wanted and (not wanted.isdecimal() or int(wanted) not in updates):
+            listed = ", ".join(map(str, updates))
+            raise ConfigError(KEY, f"must name a run's checkpoint by its update ({listed})", checkpoint)
+        update = int(wanted) if wanted else updates[-1]
+    try:
+        first, last = (record.read(checkpoint_name(at)) for at in (updates[0], update))
+    except DamagedFileError as error:
+        raise ConfigError(KEY, f"must be whole: {error}", checkpoint) from error
+    return Source(
+        solution=_decode(checkpoint, last),
+        initialisation=_decode(checkpoint, first),
+        update=update,
+        final=update == updates[-1],
+        record=record,
+        digest=hashlib.sha256(first + last).hexdigest(),
+        label=f"run {record.config_hash}, update {update}",
+    )
+
+
+def _checkpoints(record: Record) -> list[str]:
+    return [name for name in record.files() if name.startswith(f"{FOLDER}/")]
+
+
+def _decode(checkpoint: str, content: bytes) -> dict[str, Tensor]:
+    try:
+        return decode_weights(content)[0]
+    except ValueError as error:
+        raise ConfigError(KEY, f"must be readable ({error})", checkpoint) from error

@@ -1,0 +1,203 @@
+"""MLflow as a mirror of records; the only module that imports mlflow."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock
+
+from study.record import MetricPoint, Record, State
+
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody's studies are anybody else's business
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import mlflow  # noqa: E402, TID251
+from mlflow.entities import (  # noqa: E402, TID251
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    RunTag,
+)
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+METRICS_A_CALL, PARAMS_A_CALL, LONGEST_PARAM = 1000, 100, 6000
+STATUS = {
+    State.RUNNING: "RUNNING",
+    State.FINISHED: "FINISHED",
+    State.FAILED: "FAILED",
+    State.KILLED: "KILLED",
+}
+UPLOADED = ("landscapes/", "config.yaml", "report.md", "error.txt", "run.json")
+Item = TypeVar("Item")
+
+
+class MlflowTracker:
+    """Mirrors records to an MLflow store.
+
+    Args:
+        uri: address of a server; None for the SQLite store of `output_dir`.
+        output_dir: where that store and its artifacts lie.
+        experiment: name of the MLflow experiment.
+        upload_checkpoints: `ends` or `all`.
+    """
+
+    def __init__(self, uri: str | None, output_dir: str, experiment: str, upload_checkpoints: str) -> None:
+        self.uri = uri or store_uri(output_dir)
+        self.output_dir = Path(output_dir)
+        self.experiment = experiment
+        self.upload_checkpoints = upload_checkpoints
+        self._client: mlflow.MlflowClient | None = None
+        self._experiment_id = ""
+
+    def address(self) -> str:
+        """The store's address without credentials."""
+        if self.uri.startswith("sqlite:"):
+            return self.uri
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def mirror(self, record: Record) -> None:
+        """Make the store hold what the record holds."""
+        client = self._open()
+        progress = record.mirrored().get(self.address(), {})
+        run_id = self._run_id(client, record, progress)
+        progress = {"run_id": run_id, "metrics": {}, "artifacts": {}, "state": {}, **progress}
+        self._send_metrics(client, record, run_id, progress["metrics"])
+        self._send_artifacts(client, record, run_id, progress["artifacts"])
+        state = record.read_json("state.json")
+        if progress["state"] != state:
+            self._send_state(client, run_id, state)
+        record.set_mirrored(self.address(), {**progress, "state": state})
+
+    def _send_state(self, client: "mlflow.MlflowClient", run_id: str, state: dict[str, Any]) -> None:
+        for tag, value in state["tags"].items():
+            client.set_tag(run_id, tag, value)
+        status = STATUS[State(state["state"])]
+        if status == "RUNNING":
+            client.update_run(run_id, status=status)
+        else:
+            client.set_terminated(run_id, status=status, end_time=state["ended"])
+
+    def _open(self) -> "mlflow.MlflowClient":
+        if self._client is not None:
+            return self._client
+        if not self.uri.startswith("sqlite:"):
+            client = mlflow.MlflowClient(tracking_uri=self.uri)
+            self._experiment_id = self._find_experiment(client, None)
+        else:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.output_dir / "mlflow.lock"):  # migrations of a fresh store take no lock
+                client = mlflow.MlflowClient(tracking_uri=self.uri)
+                artifacts = (self.output_dir / "mlartifacts").resolve().as_uri()
+                self._experiment_id = self._find_experiment(client, artifacts)
+        self._client = client
+        return client
+
+    def _find_experiment(self, client: "mlflow.MlflowClient", artifacts: str | None) -> str:
+        found = client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return found.experiment_id
+        try:
+            return client.create_experiment(self.experiment, artifact_location=artifacts)
+        except mlflow.MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(self.experiment)
+            if found is None:
+                raise
+            return found.experiment_id
+
+    def _run_id(self, client: "mlflow.MlflowClient", record: Record, progress: dict[str, Any]) -> str:
+        """The run of this record: the one known, or one with its id as a tag, or a new one."""
+        if progress:
+            return progress["run_id"]
+        about = record.read_json("run.json")
+        found = client.search_runs(
+            [self._experiment_id], filter_string=f"tags.record_id = '{about['record_id']}'", max_results=1
+        )
+        if found:
+            return found[0].info.run_id
+        run = client.create_run(
+            self._experiment_id,
+            start_time=record.read_json("state.json")["started"],
+            tags={**about["tags"], "record_id": about["record_id"], "mlflow.note.content": about["note"]},
+            run_name=about["name"],
+        )
+        run_id = run.info.run_id
+        params = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in about["params"].items()]
+        for part in _parts(params, PARAMS_A_CALL):
+            client.log_batch(run_id, params=part)
+        client.log_inputs(run_id, datasets=[_dataset(split) for split in about["data"]])
+        return run_id
+
+    def _send_metrics(
+        self, client: "mlflow.MlflowClient", record: Record, run_id: str, sent: dict[str, int]
+    ) -> None:
+        """Send the points not sent yet; one that is not finite becomes a tag (a chart cannot show it)."""
+        new: list[MetricPoint] = []
+        seen: dict[str, int] = {}
+        for point in record.metrics():
+            seen[point.key] = seen.get(point.key, 0) + 1
+            if seen[point.key] > sent.get(point.key, 0):
+                new.append(point)
+        finite = [point for point in new if abs(point.value) < float("inf")]
+        metrics = [Metric(point.key, point.value, point.timestamp, point.step) for point in finite]
+        for metric_part in _parts(metrics, METRICS_A_CALL):
+            client.log_batch(run_id, metrics=metric_part)
+        tags = [RunTag(point.key, str(point.value)) for point in new if point not in finite]
+        for tag_part in _parts(tags, PARAMS_A_CALL):
+            client.log_batch(run_id, tags=tag_part)
+        sent |= seen
+
+    def _send_artifacts(
+        self, client: "mlflow.MlflowClient", record: Record, run_id: str, sent: dict[str, str]
+    ) -> None:
+        """Send the files that the store has not got, or has got in another state."""
+        files = record.files()
+        checkpoints = [name for name in files if name.startswith("checkpoints/")]
+        if self.upload_checkpoints == "ends":
+            checkpoints = [*checkpoints[:1], *checkpoints[1:][-1:]]
+        finished = record.holds("training.json")
+        wanted = [name for name in files if name.startswith(UPLOADED)] + (checkpoints if finished else [])
+        for name in wanted:
+            if sent.get(name) == files[name]:
+                continue
+            record.read(name)  # a damaged file is never passed on
+            folder = name.rpartition("/")[0]
+            client.log_artifact(run_id, str(record.path / name), folder or None)
+            sent[name] = files[name]
+
+
+def store_uri(output_dir: str | Path) -> str:
+    """The address of the SQLite store of `output_dir`."""
+    return f"sqlite:///{Path(output_dir).resolve() / 'mlflow.db'}"
+
+
+def _dataset(split: dict[str, Any]) -> DatasetInput:
+    dataset = Dataset(
+        name=split["name"],
+        digest=split["digest"],
+        source_type="local",
+        source=split["source"],
+        profile=split["profile"],
+    )
+    return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", split["context"])])
+
+
+def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while part := list(islice(remaining, size)):
+        yield part
