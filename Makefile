@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test lint format clean
+.PHONY: help setup study test lint format reference clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ lint: setup  ## check style, docstrings and types
 format: setup  ## put the code in the house's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: setup  ## write the configuration reference into the README
+	$(BIN)/python -m study.reference README.md
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Figures of landscapes: matplotlib pictures for papers and reports, plotly pages to turn about."""

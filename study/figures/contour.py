@@ -1,0 +1,283 @@
+"""Filled contours of a plane: alpha along x, beta along y."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Normalize, to_hex
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
+
+from study.figures.isolines import label_isolines
+from study.figures.marks import Boxes, Cells, Mark, blank, hatched, marks, name_marks
+from study.figures.scale import Scale, labels, levels
+from study.figures.style import COLOURS, GREEK, UNITS, WIDTH, compose, fold_offset, new_figure, styled
+from study.landscape.result import Landscape
+
+__all__ = ["check_plane", "contour_figure", "draw_colour_bar", "draw_plane", "levels", "quantity"]
+
+Value = Literal["loss", "accuracy"]
+
+
+def contour_figure(
+    landscape: Landscape, *, split: str, title: str, caption: str, value: Value = "loss"
+) -> Figure:
+    """Filled contours and labelled isolines of one split over a plane.
+
+    Levels are 1, 2, 5 times powers of ten, or powers of ten, where the loss spans decades, and even
+    otherwise. Cells that diverged are hatched; where some cells are interpolated, the evaluated ones are
+    dotted.
+
+    Args:
+        landscape: over a plane of at least 2 by 2 points.
+        split: one of `landscape.splits`.
+        title: above the picture.
+        caption: below it.
+        value: what to draw: `loss` in nats per example, or `accuracy` in percent.
+
+    Raises:
+        ValueError: if the landscape is no such plane, or lacks the split or the value.
+    """
+    plane = check_plane(landscape, split)
+    with styled():
+        shown = quantity(plane, value)
+        chosen = levels(shown[Cells.of(plane).drawn], log=None if value == "loss" else False)
+        figure = new_figure(3.0)
+        axes = figure.add_subplot()
+        fills, lines, handles = draw_plane(axes, plane, chosen, value)
+        if fills is not None:
+            draw_colour_bar(figure, axes, fills, chosen, value)
+        compose(
+            figure,
+            title=title,
+            caption=caption,
+            handles=handles,
+            body_height=0.7 * WIDTH,
+            ratio=_ratio(plane),
+        )
+        taken = name_marks(axes, _with_values(plane, value))
+        if lines is not None:
+            label_isolines(axes, lines, labels(chosen), taken + _gap_boxes(axes, plane))
+    return figure
+
+
+def check_plane(landscape: Landscape, split: str) -> Landscape:
+    """One split of a landscape over a plane.
+
+    Raises:
+        ValueError: if the landscape is no plane of at least 2 by 2 points, or lacks the split.
+    """
+    if len(landscape.shape) != 2 or min(landscape.shape) < 2:
+        raise ValueError(f"landscape must be a plane of at least 2 by 2 points, got shape {landscape.shape}")
+    return landscape.split(split)
+
+
+def quantity(plane: Landscape, value: Value) -> np.ndarray:
+    """What is drawn, (A, B): the loss in nats per example, or the accuracy in percent.
+
+    Raises:
+        ValueError: if the landscape has no such value.
+    """
+    if value not in UNITS or value not in plane.values:
+        raise ValueError(
+            f"value must be one of {[name for name in UNITS if name in plane.values]}, got {value!r}"
+        )
+    return plane.values[value] * (100.0 if value == "accuracy" else 1.0)
+
+
+def draw_plane(
+    axes: Axes, plane: Landscape, chosen: np.ndarray, value: Value = "loss"
+) -> tuple[QuadContourSet | None, QuadContourSet | None, list[Artist]]:
+    """Draw one split's plane on axes, at levels that other axes may share.
+
+    Args:
+        axes: empty.
+        plane: of one split.
+        chosen: increasing levels, from `levels`.
+        value: `loss` or `accuracy`.
+
+    Returns:
+        the filled contours (None without a finite value), the isolines (None without any), and the legend's
+        entries for diverged, missing and interpolated cells. Colour bar and labels are left to the caller.
+    """
+    cells = Cells.of(plane)
+    shown = quantity(plane, value)
+    (x_name, x), (y_name, y) = plane.axes.items()
+    handles = _draw_gaps(axes, x, y, cells)
+    fills = lines = None
+    if (cells.drawn & np.isfinite(shown)).any():
+        scale = _scale(chosen)
+        places = np.ma.masked_invalid(
+            np.where(cells.drawn, scale.place(shown), np.nan)
+        ).T  # α along x, β along y
+        at = scale.place(chosen)
+        colours = mpl.colormaps[COLOURS.loss_map if value == "loss" else COLOURS.accuracy_map]
+        norm = Normalize(at[0], at[-1])
+        fills = axes.contourf(
+            x, y, places, levels=at, cmap=colours, norm=norm, extend=_extend(places, at), zorder=2
+        )
+        if np.ma.allclose(places, places.min(), rtol=1e-9, atol=0.0):
+            constant = float(shown[cells.drawn & np.isfinite(shown)][0])
+            layer = max(int(np.searchsorted(at, places.min())), 1)
+            look = colours(norm(at[layer - 1 : layer + 1].mean()))
+            handles.append(Patch(color=look, label=f"constant: {constant:.4g}"))
+        else:
+            ink = [_contrast(colours(norm(level))) for level in at]
+            lines = axes.contour(
+                x,
+                y,
+                places,
+                levels=at,
+                colors=ink,
+                linewidths=0.5,
+                linestyles="solid",
+                zorder=3,
+                negative_linestyles="solid",
+            )
+        if scale.below(np.where(cells.drawn, shown, np.nan)).any():
+            handles.append(Patch(color=colours(0.0), label="loss 0, below the scale"))
+    handles += _draw_evaluated(axes, x, y, cells)
+    draw_marks(axes, marks(plane))
+    axes.set(xlabel=GREEK.get(x_name, x_name), ylabel=GREEK.get(y_name, y_name))
+    places_x = [x[0], x[-1], *(mark.coordinates[0] for mark in marks(plane))]
+    places_y = [y[0], y[-1], *(mark.coordinates[1] for mark in marks(plane))]
+    axes.set(xlim=(min(places_x), max(places_x)), ylim=(min(places_y), max(places_y)))
+    if _ratio(plane) is not None:
+        axes.set_aspect("equal")
+    axes.locator_params(nbins=6)
+    fold_offset(axes)
+    return fills, lines, handles
+
+
+def draw_marks(axes: Axes, found: list[Mark]) -> None:
+    """Draw the special points on a plane, whichever colours lie below them."""
+    for mark in found:
+        axes.plot(
+            *([coordinate] for coordinate in mark.coordinates),
+            linestyle="none",
+            marker=mark.marker,
+            markersize=8 if mark.marker == "*" else 5,
+            markerfacecolor=COLOURS.paper,
+            markeredgecolor=COLOURS.ink,
+            markeredgewidth=0.8,
+            clip_on=False,
+            zorder=6,
+        )
+
+
+def draw_colour_bar(
+    figure: Figure, axes: Axes | list[Axes], fills: QuadContourSet, chosen: np.ndarray, value: Value = "loss"
+) -> Colorbar:
+    """A colour bar with every level labelled, for one picture or for several that share their levels."""
+    bar = figure.colorbar(fills, ax=axes, pad=0.03, fraction=0.06, aspect=22, use_gridspec=False)
+    bar.set_ticks(list(_scale(chosen).place(chosen)), labels=labels(chosen))
+    bar.ax.minorticks_off()
+    bar.ax.tick_params(length=2)
+    bar.set_label(UNITS[value])
+    return bar
+
+
+def _scale(chosen: np.ndarray) -> Scale:
+    """The scale that levels are for: logarithmic where their steps are not even."""
+    steps = np.diff(chosen)
+    even = np.allclose(steps, steps[0], rtol=1e-3, atol=0.0)
+    return Scale.of(chosen, log=not even and bool(chosen[0] > 0))
+
+
+def _extend(places: np.ndarray, at: np.ndarray) -> Literal["neither", "min", "max", "both"]:
+    below, above = bool((places < at[0]).any()), bool((places > at[-1]).any())
+    if below and above:
+        return "both"
+    return "min" if below else "max" if above else "neither"
+
+
+def _contrast(colour: tuple[float, float, float, float]) -> str:
+    """Black on light colours, white on dark ones."""
+    luminance = float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
+    return to_hex(COLOURS.ink if luminance > 0.45 else COLOURS.paper)
+
+
+def _ratio(plane: Landscape) -> float | None:
+    """Height over width where both ranges are of one scale, within a factor of 2; None otherwise."""
+    width, height = (abs(float(axis[-1] - axis[0])) for axis in plane.axes.values())
+    return height / width if 0.5 <= height / width <= 2.0 else None
+
+
+def _draw_gaps(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> list[Artist]:
+    """Fill every square of the grid with a corner that has no value; contours cover what they reach of it."""
+    handles: list[Artist] = []
+    for mask, look in ((cells.missing, blank()), (cells.diverged, hatched("diverged: loss not finite"))):
+        touched = mask[:-1, :-1] | mask[1:, :-1] | mask[:-1, 1:] | mask[1:, 1:]
+        if not touched.any():
+            continue
+        squares = [
+            Path.unit_rectangle().transformed(
+                Affine2D.from_values(x[i + 1] - x[i], 0, 0, y[j + 1] - y[j], x[i], y[j])
+            )
+            for i, j in zip(*np.nonzero(touched), strict=True)
+        ]
+        axes.add_patch(
+            PathPatch(
+                Path.make_compound_path(*squares),
+                facecolor=look.get_facecolor(),
+                edgecolor=look.get_edgecolor(),
+                hatch=look.get_hatch(),
+                linewidth=0,
+                zorder=1,
+            )
+        )
+        handles.append(look)
+    return handles
+
+
+def _draw_evaluated(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> list[Artist]:
+    """Dot the evaluated cells where others are interpolated."""
+    if not cells.interpolated.any():
+        return []
+    rows, columns = np.nonzero(cells.drawn & ~cells.interpolated)
+    look: dict[str, Any] = {
+        "marker": "o",
+        "markersize": 1.6,
+        "markerfacecolor": COLOURS.paper,
+        "markeredgecolor": COLOURS.ink,
+        "markeredgewidth": 0.3,
+    }
+    axes.plot(x[rows], y[columns], linestyle="none", zorder=4, clip_on=False, **look)
+    return [Line2D([], [], linestyle="none", label="evaluated (between: interpolated)", **look)]
+
+
+def _with_values(plane: Landscape, value: Value) -> list[Mark]:
+    """The special points; a few between the cells have their values beside their names."""
+    named = marks(plane)
+    if len(named) > 3:
+        return named
+
+    def words(mark: Mark) -> str:
+        on_grid = all(at in axis for at, axis in zip(mark.coordinates, plane.axes.values(), strict=True))
+        if on_grid or value not in mark.values:
+            return mark.name
+        number = f"{100 * mark.values[value]:.3g}%" if value == "accuracy" else f"{mark.values[value]:.2g}"
+        return f"{mark.name}: {number}"
+
+    return [replace(mark, name=words(mark)) for mark in named]
+
+
+def _gap_boxes(axes: Axes, plane: Landscape) -> Boxes:
+    """Rectangles in points about the cells without a value, as far as the squares that they leave open."""
+    gaps = np.argwhere(~Cells.of(plane).drawn)
+    x, y = plane.axes.values()
+    last = (len(x) - 1, len(y) - 1)
+    low, high = np.maximum(gaps - 1, 0), np.minimum(gaps + 1, last)
+    scale = 72.0 / axes.figure.dpi
+    corners = [
+        axes.transData.transform(np.stack([x[at[:, 0]], y[at[:, 1]]], axis=1)) * scale for at in (low, high)
+    ]
+    return [tuple(box) for box in np.concatenate(corners, axis=1).tolist()]

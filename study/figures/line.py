@@ -1,0 +1,289 @@
+"""Loss and accuracy along a line."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import blended_transform_factory
+
+from study.figures.curve import Curve
+from study.figures.marks import Cells, Mark, blank, bounds, hatched, marks, name_above, runs
+from study.figures.scale import STEPS, Scale
+from study.figures.style import (
+    COLOURS,
+    SMALL_SIZE,
+    STROKES,
+    UNITS,
+    WIDTH,
+    compose,
+    fold_offset,
+    new_figure,
+    styled,
+)
+from study.landscape.result import Landscape
+
+HEIGHT = 2.3
+"""Height of the axes with their labels, in inches."""
+
+
+def line_figure(landscape: Landscape, *, title: str, caption: str, parameter_label: str) -> Figure:
+    """Loss (left axis) and accuracy (right axis) of every split along a line.
+
+    The curves run through the special points, which are named above the picture. The loss axis is logarithmic
+    where the positive losses of all splits span decades and none is negative. Where a split diverged its
+    span is hatched; interpolated cells are hollow; a band shows one standard error on either side.
+
+    Args:
+        landscape: over a line.
+        title: above the picture.
+        caption: below it.
+        parameter_label: of the horizontal axis, such as `α`.
+
+    Raises:
+        ValueError: if the landscape is not over a line.
+    """
+    if len(landscape.shape) != 1:
+        raise ValueError(f"landscape must be a line, got shape {landscape.shape}")
+    splits = {name: landscape.split(name) for name in landscape.splits}
+    (x,) = landscape.axes.values()
+    with styled():
+        figure = new_figure(HEIGHT)
+        axes = figure.add_subplot()
+        curves = {name: Curve.of(part, "loss") for name, part in splits.items()}
+        scale = Scale.of(np.concatenate([curve.y for curve in curves.values()]))
+        limits = _scale_axis(axes, [curve.y for curve in curves.values()], scale)
+        handles = _draw_gaps(axes, x, splits)
+        for (name, curve), stroke in zip(curves.items(), cycle(STROKES)):
+            handles += _draw_loss(axes, curve, name, stroke, limits if scale.log else None)
+        handles += _draw_accuracy(axes, splits)
+        if any(Cells.of(part).interpolated.any() for part in splits.values()):
+            handles.append(_dot("interpolated", hollow=True))
+        named = marks(next(iter(splits.values())))
+        _draw_marks(axes, named, splits, limits)
+        places = [*x, *(mark.coordinates[0] for mark in named)]
+        if min(places) < max(places):
+            axes.set_xlim(min(places), max(places))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
+        axes.set_xlabel(parameter_label)
+        axes.set_ylabel(UNITS["loss"])
+        for each in figure.axes:
+            fold_offset(each)
+        height = HEIGHT + name_above(axes, named, WIDTH - 1.0)
+        compose(figure, title=title, caption=caption, handles=_legend_entries(handles), body_height=height)
+    return figure
+
+
+def _scale_axis(axes: Axes, ys: Sequence[np.ndarray], scale: Scale) -> tuple[float, float]:
+    """Set the scale and the limits of the loss axis; returns the limits."""
+    finite = np.concatenate([y[np.isfinite(y)] for y in ys])
+    if not finite.size:
+        axes.set_ylim(0.0, 1.0)
+        axes.set_yticks([])
+        axes.text(
+            0.5,
+            0.5,
+            "no finite loss",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            fontsize=SMALL_SIZE,
+        )
+        return 0.0, 1.0
+    if scale.log:
+        positive = np.log10(finite[finite > 0])
+        low, high = positive.min(), positive.max()
+        margin = 0.05 * (high - low)
+        limits = (float(10 ** max(low - margin, -307.0)), float(10 ** min(high + margin, 308.0)))
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=8))
+        axes.yaxis.set_major_formatter(LogFormatterMathtext())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        low, high = float(finite.min()), float(finite.max())
+        margin = (
+            0.05 * (high - low) if high - low > 1e-9 * max(abs(low), abs(high)) else 0.1 * abs(high) or 1.0
+        )
+        limits = (low - margin, high + margin)
+    axes.set_ylim(*limits)
+    return limits
+
+
+def _draw_gaps(axes: Axes, x: np.ndarray, splits: dict[str, Landscape]) -> list[Artist]:
+    """Hatch the spans where a split diverged, and frame those that were not evaluated."""
+    handles: list[Artist] = []
+    edges = bounds(x)
+    cells = {name: Cells.of(part) for name, part in splits.items()}
+    first = next(iter(cells.values()))
+    same = all(np.array_equal(first.diverged, other.diverged) for other in cells.values())
+    for index, (name, own) in enumerate(cells.items()):
+        if not own.diverged.any() or (same and index > 0):
+            continue
+        look = hatched("loss not finite" if same else f"{name} loss not finite", index % 4)
+        for start, stop in runs(own.diverged):
+            axes.axvspan(
+                edges[start],
+                edges[stop + 1],
+                facecolor=look.get_facecolor() if index == 0 else "none",
+                edgecolor=look.get_edgecolor(),
+                hatch=look.get_hatch(),
+                linewidth=0,
+                zorder=0.5,
+            )
+        handles.append(look)
+    if first.missing.any():
+        for start, stop in runs(first.missing):
+            axes.axvspan(
+                edges[start],
+                edges[stop + 1],
+                facecolor="none",
+                edgecolor=COLOURS.diverged,
+                linewidth=0.5,
+                zorder=0.4,
+            )
+        handles.append(blank())
+    return handles
+
+
+def _draw_loss(
+    axes: Axes, curve: Curve, name: str, stroke: object, limits: tuple[float, float] | None
+) -> list[Artist]:
+    """Draw one loss curve with its band; on a logarithmic axis (its limits given) zeros are at its edge."""
+    handles: list[Artist] = []
+    y = curve.y if limits is None else np.where(curve.y <= 0, limits[0], curve.y)
+    label = f"{name} loss".strip()
+    (drawn,) = axes.plot(curve.x, y, color=COLOURS.loss, linestyle=stroke, zorder=3, label=label, gid=label)
+    handles.append(drawn)
+    if np.isfinite(curve.error).any():
+        low, high = curve.y - curve.error, curve.y + curve.error
+        low = low if limits is None else np.where(low <= limits[0], limits[0], low)
+        handles.append(
+            axes.fill_between(
+                curve.x,
+                low,
+                high,
+                color=COLOURS.loss,
+                alpha=0.22,
+                linewidth=0,
+                zorder=2,
+                label="± 1 standard error",
+            )
+        )
+    _draw_cells(axes, curve, y, COLOURS.loss)
+    if limits is not None and (curve.y <= 0).any():
+        zero = curve.y <= 0
+        look: dict[str, Any] = {
+            "marker": "v",
+            "markersize": 4.5,
+            "color": COLOURS.loss,
+            "markeredgecolor": COLOURS.paper,
+            "markeredgewidth": 0.5,
+        }
+        axes.plot(curve.x[zero], y[zero], linestyle="none", clip_on=False, zorder=5, **look)
+        handles.append(Line2D([], [], linestyle="none", label="loss 0, off the scale", **look))
+    return handles
+
+
+def _draw_accuracy(axes: Axes, splits: dict[str, Landscape]) -> list[Artist]:
+    """Draw the accuracies on an axis of their own, where there are any."""
+    if not any("accuracy" in part.values for part in splits.values()):
+        return []
+    right = axes.twinx()
+    handles: list[Artist] = []
+    for (name, part), stroke in zip(splits.items(), cycle(STROKES)):
+        if "accuracy" not in part.values:
+            continue
+        curve = Curve.of(part, "accuracy", factor=100.0)
+        label = f"{name} accuracy".strip()
+        look: dict[str, Any] = {
+            "color": COLOURS.accuracy,
+            "linestyle": stroke,
+            "linewidth": 0.8,
+            "marker": "s",
+            "markersize": 2.6,
+        }
+        right.plot(
+            curve.x, curve.y, markevery=max(1, len(curve.x) // 10), zorder=3, gid=label, label=label, **look
+        )
+        handles.append(Line2D([], [], label=label, **look))
+        _draw_cells(right, curve, curve.y, COLOURS.accuracy)
+    right.set_ylim(-4.0, 104.0)
+    right.set_yticks([0, 20, 40, 60, 80, 100])
+    right.set_ylabel(UNITS["accuracy"], color=COLOURS.accuracy)
+    right.tick_params(axis="y", colors=COLOURS.accuracy)
+    axes.yaxis.label.set_color(COLOURS.loss)
+    axes.tick_params(axis="y", which="both", colors=COLOURS.loss)
+    return handles
+
+
+def _draw_cells(axes: Axes, curve: Curve, y: np.ndarray, colour: str) -> None:
+    """Where some cells are interpolated, a dot on each: hollow on those, full on the evaluated ones."""
+    if not curve.hollow.any():
+        return
+    for hollow in (False, True):
+        at = (curve.hollow == hollow) & curve.on_grid
+        dot = _dot("", hollow=hollow, colour=colour)
+        dot.set_data(curve.x[at], y[at])
+        dot.set_zorder(4)
+        axes.add_line(dot)
+
+
+def _dot(label: str, *, hollow: bool, colour: str = COLOURS.ink) -> Line2D:
+    face = COLOURS.paper if hollow else colour
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker="o",
+        markersize=3.0,
+        markerfacecolor=face,
+        markeredgecolor=colour,
+        markeredgewidth=0.7,
+        label=label,
+    )
+
+
+def _draw_marks(
+    axes: Axes, named: list[Mark], splits: dict[str, Landscape], limits: tuple[float, float]
+) -> None:
+    """Mark the special points on every loss curve, and name them above the axes."""
+    for mark in named:
+        axes.axvline(mark.coordinates[0], color=COLOURS.quiet, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
+    for part in splits.values():
+        for mark in marks(part):
+            loss = mark.values.get("loss", np.nan)
+            finite = bool(np.isfinite(loss))
+            axes.plot(
+                mark.coordinates,
+                [max(loss, limits[0]) if finite else 1.0],
+                transform=axes.transData
+                if finite
+                else blended_transform_factory(axes.transData, axes.transAxes),
+                linestyle="none",
+                marker=mark.marker if finite else "x",
+                markersize=7 if mark.marker == "*" else 4.5,
+                markerfacecolor=COLOURS.paper,
+                markeredgecolor=COLOURS.ink,
+                markeredgewidth=0.7,
+                clip_on=False,
+                zorder=6,
+            )
+
+
+def _legend_entries(handles: list[Artist]) -> list[Artist]:
+    """The legend's entries in two columns, losses first in one and accuracies in the other, none repeated."""
+    found: dict[str, Artist] = {}
+    for handle in handles:
+        found.setdefault(str(handle.get_label()), handle)
+    curves = {
+        value: [handle for label, handle in found.items() if label.split()[-1] == value]
+        for value in ("loss", "accuracy")
+    }
+    rest = [handle for handle in found.values() if handle not in [*curves["loss"], *curves["accuracy"]]]
+    fill = -(-len(found) // 2) - len(curves["loss"])
+    return [*curves["loss"], *rest[:fill], *curves["accuracy"], *rest[fill:]]

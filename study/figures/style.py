@@ -1,0 +1,239 @@
+"""The one matplotlib style, and the page around a picture: title above, legend and caption below."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+WIDTH = 3.5
+"""Width of a figure, in inches: one column of a two-column paper."""
+
+DPI = 300
+"""Dots per inch of a figure: the layout is measured at the resolution at which it is rastered."""
+
+TITLE_SIZE, LABEL_SIZE, SMALL_SIZE = 9.0, 9.0, 7.5
+"""Font sizes in points: titles, axis labels, and everything else that is read."""
+
+PAD = 0.06
+"""Inches between the edge of a figure and what it holds, and between title, axes, legend and caption."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Colours that stay apart for colour-blind readers (Okabe and Ito 2008) and in grey.
+
+    Attributes:
+        loss: the loss of a line, with solid and dashed strokes for its splits.
+        accuracy: the accuracy of a line.
+        ink: text and marks over a picture.
+        paper: the background, and the edge of marks.
+        quiet: guides and captions.
+        diverged: the hatching where the loss is not finite.
+        loss_map: the colour map of the loss; perceptually uniform, dark is low.
+        accuracy_map: the colour map of the accuracy; perceptually uniform, another than that of the loss.
+    """
+
+    loss: str = "#0072B2"
+    accuracy: str = "#D55E00"
+    ink: str = "#000000"
+    paper: str = "#FFFFFF"
+    quiet: str = "#555555"
+    diverged: str = "#8C8C8C"
+    loss_map: str = "viridis"
+    accuracy_map: str = "cividis"
+
+
+COLOURS = Colours()
+
+STROKES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
+"""Line styles of the splits, in order: solid, dashed, dotted, dash-dotted."""
+
+MARKERS = ("*", "o", "s", "D", "^", "P", "X", "v")
+"""Markers of the special points, in order."""
+
+HATCHES = ("////", "\\\\\\\\", "xxxx", "....")
+"""Hatches of the splits where they diverge, in order."""
+
+UNITS: dict[str, str] = {"loss": "loss (nats per example)", "accuracy": "accuracy (%)"}
+"""What each value is called on an axis or a colour bar."""
+
+GREEK: dict[str, str] = {"alpha": "α", "beta": "β"}
+"""What each axis of a landscape is called in a picture; an axis of another name keeps it."""
+
+STYLE: dict[str, Any] = {
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "font.family": "DejaVu Sans",
+    "font.size": SMALL_SIZE,
+    "axes.titlesize": TITLE_SIZE,
+    "axes.labelsize": LABEL_SIZE,
+    "axes.linewidth": 0.6,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
+    "xtick.labelsize": SMALL_SIZE,
+    "ytick.labelsize": SMALL_SIZE,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "legend.fontsize": SMALL_SIZE,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.2,
+    "legend.borderaxespad": 0.0,
+    "legend.borderpad": 0.1,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.0,
+    "hatch.linewidth": 0.5,
+    "text.hinting": "no_hinting",  # the same widths in the raster and the vector formats
+    "svg.hashsalt": "study",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Apply the style, whatever the user's own matplotlib settings are, and put theirs back afterwards."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for name, value in STYLE.items():
+            mpl.rcParams[name] = value  # type: ignore[index]  # the stub lists the names one by one
+        yield
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure one column wide and `height` inches high, on a raster canvas, unknown to pyplot."""
+    figure = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def compose(
+    figure: Figure,
+    *,
+    title: str,
+    caption: str,
+    handles: Sequence[Artist] = (),
+    body_height: float,
+    ratio: float | None = None,
+) -> tuple[float, float, float, float]:
+    """Put title, legend and caption around the axes, lay the axes out between them, and fix the layout.
+
+    The figure grows by what the words need, so that nothing overlaps and nothing is cut off. Title and
+    caption are wrapped at the figure's width and taken literally (a `$` is a dollar sign).
+
+    Args:
+        figure: holds its axes, in no layout yet.
+        title: above the axes; nothing is drawn for an empty one.
+        caption: small, below everything.
+        handles: the entries of the legend, each with its label.
+        body_height: inches for the axes with their own labels.
+        ratio: height over width of the first axes, where it matters; `body_height` is adapted to it.
+
+    Returns:
+        left, bottom, width and height of the body in figure coordinates.
+    """
+    head = _words(figure, title, size=TITLE_SIZE, colour=COLOURS.ink)
+    foot = _words(figure, caption, size=SMALL_SIZE - 0.5, colour=COLOURS.quiet)
+    key = _legend(figure, handles)
+    above, middle, below = (_height(figure, artist) for artist in (head, key, foot))
+
+    def arrange(inches: float) -> tuple[float, float, float, float]:
+        height = inches + above + middle + below + 2 * PAD
+        figure.set_size_inches(WIDTH, height)
+        left = PAD / WIDTH
+        if head is not None:
+            head.set(position=(left, 1 - PAD / height), verticalalignment="top")
+        if foot is not None:
+            foot.set(position=(left, PAD / height), verticalalignment="bottom")
+        if key is not None:
+            key.set_bbox_to_anchor((0.5, (PAD + below) / height), transform=figure.transFigure)
+        body = (left, (PAD + below + middle) / height, 1 - 2 * left, inches / height)
+        figure.set_layout_engine("constrained", rect=body, w_pad=0.0, h_pad=0.02, wspace=0.0, hspace=0.0)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        return body
+
+    body = arrange(body_height)
+    for _ in range(4 if ratio is not None else 0):
+        slot = figure.axes[0].get_position(original=True)
+        lacking = slot.width * WIDTH * (ratio or 0.0) - slot.height * figure.get_figheight()
+        if abs(lacking) < 0.01:
+            break
+        body_height += lacking
+        body = arrange(body_height)
+    return body
+
+
+def fold_offset(axes: Axes) -> None:
+    """Move the common factor of an axis's ticks (×10⁶) from its far end into the axis's label.
+
+    To be called before the layout, with the axis limits set.
+    """
+    for axis in (axes.xaxis, axes.yaxis):
+        formatter = axis.get_major_formatter()
+        formatter.set_locs(list(axis.get_majorticklocs()))
+        offset = formatter.get_offset()
+        if offset:
+            axis.set_label_text(f"{axis.get_label_text()}  ({offset.replace(chr(0x2212), '-')})")
+            axis.offsetText.set_visible(False)
+
+
+def wrap(figure: Figure, text: str, *, size: float, width: float) -> str:
+    """`text` with line breaks so that no line is wider than `width` inches; a word too long is split."""
+    probe = figure.text(0, 0, "", fontsize=size, parse_math=False)
+
+    def fits(line: str) -> bool:
+        probe.set_text(line)
+        return probe.get_window_extent().width / figure.dpi <= width
+
+    lines = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}" if line else word
+            if fits(longer):
+                line = longer
+                continue
+            if line:
+                lines.append(line)
+            while not fits(word):
+                cut = next((n for n in range(len(word) - 1, 1, -1) if fits(word[:n])), 1)
+                lines.append(word[:cut])
+                word = word[cut:]
+            line = word
+        lines.append(line)
+    probe.remove()
+    return "\n".join(lines)
+
+
+def _words(figure: Figure, text: str, *, size: float, colour: str) -> Text | None:
+    if not text.strip():
+        return None
+    wrapped = wrap(figure, text, size=size, width=0.985 * (WIDTH - 2 * PAD))
+    return figure.text(0, 0, wrapped, fontsize=size, color=colour, parse_math=False, linespacing=1.25)
+
+
+def _legend(figure: Figure, handles: Sequence[Artist]) -> Legend | None:
+    if not handles:
+        return None
+    for columns in (len(handles) if len(handles) <= 3 else 2, 2, 1):
+        legend = figure.legend(handles=list(handles), loc="lower center", ncols=columns)
+        if legend.get_window_extent().width / figure.dpi <= WIDTH - 2 * PAD or columns == 1:
+            return legend
+        legend.remove()
+    return None
+
+
+def _height(figure: Figure, artist: Text | Legend | None) -> float:
+    """Inches that the artist takes, with the space that parts it from its neighbour; 0 without one."""
+    return 0.0 if artist is None else artist.get_window_extent().height / figure.dpi + PAD
