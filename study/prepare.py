@@ -1,5 +1,6 @@
 """A run before any work is spent: its objects built, its configuration refused or accepted, its identity."""
 
+import copy
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def prepare(config: StudyConfig, choices: dict[str, str]) -> Prepared:
     torch.set_num_threads(config.training.threads)
     init_seed, _order_seed = seeds(config)
     code = build.code_digests(config)
-    data = build.data_set(config.data)
+    data = build.data_set(config.data).to(config.training.device)
     model = build.model(config.model, data, init_seed, config.training.device)
     augmentation = build.augmentation(config.data)
     if augmentation is not None:
@@ -73,6 +74,7 @@ def prepare(config: StudyConfig, choices: dict[str, str]) -> Prepared:
                 rule = f"must name a run: landscape.{name} needs its initialisation, which a file has not"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
     _check_forward(model, data)
+    _check_last_batch(model, data, config.training.batch_size)
     identity = identify(
         config,
         data_digest=data.digest,
@@ -152,13 +154,25 @@ def _check_forward(model: nn.Module, data: DataSet) -> None:
     Raises:
         ConfigError: naming the shape that it gives.
     """
-    before = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    device = next(model.parameters()).device
+    examples = data.train.inputs[:2]
     with torch.inference_mode():
-        given = model(data.train.inputs[:2].to(device))
-    for layer, training in before:
-        layer.training = training
+        given = copy.deepcopy(model).eval()(examples)
     shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
-    if shape != (min(2, len(data.train)), data.num_classes):
+    if shape != (len(examples), data.num_classes):
         raise ConfigError("model", f"must give {data.num_classes} logits an example", shape)
+
+
+def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:
+    """Refuse a last batch of one example where batch normalization has then nothing to average.
+
+    Raises:
+        ConfigError: naming the batch size.
+    """
+    if len(data.train) % batch_size != 1 and batch_size != 1:
+        return
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy.deepcopy(model).train()(data.train.inputs[:1])
+    except ValueError as error:
+        rule = f"must not leave a batch of one of {len(data.train)} examples to this network ({error})"
+        raise ConfigError("training.batch_size", rule, batch_size) from error

@@ -25,7 +25,7 @@ def gathering(model: nn.Module) -> Iterator[None]:
     calls = dict.fromkeys(layers, 0)
 
     def weigh(layer: nn.Module, _inputs: Any) -> None:
-        # `momentum = None` means the same to batch normalization, and to instance normalization "gather nothing"
+        # not `momentum = None`: instance normalization takes that for "gather nothing"
         calls[layer] += 1
         layer.momentum = 1.0 / calls[layer]  # type: ignore[assignment]
 

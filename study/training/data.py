@@ -71,6 +71,13 @@ class DataSet:
         """Shape of one input, for images (C, H, W)."""
         return tuple(self.train.inputs.shape[1:])
 
+    def to(self, device: str) -> "DataSet":
+        """The same data on `device`."""
+        train, test = (
+            Examples(split.inputs.to(device), split.targets.to(device)) for split in (self.train, self.test)
+        )
+        return replace(self, train=train, test=test)
+
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of type, shape and bytes of both splits' tensors; computed on first use."""
