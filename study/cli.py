@@ -93,9 +93,13 @@ def run_jobs(arguments: Sequence[str]) -> int:
     """Run one job, or those of a multirun, through Hydra. Returns the exit status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its refusals instead of printing them
     import hydra  # noqa: TID251  # one of the three modules that know Hydra
+    from hydra._internal.utils import get_args_parser  # noqa: TID251
 
     from study.resolve import CONFIG_NAME, one_line, prepare_hydra
 
+    flags = get_args_parser()
+    flags.error = refuse  # type: ignore[method-assign]  # in one line, without the usage
+    flags.parse_args(arguments)
     statuses: list[int] = []
 
     def job(config: "DictConfig") -> None:

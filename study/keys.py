@@ -49,7 +49,7 @@ class Rule:
         """The rule for people, or nothing if there is none."""
         words = ("at least", "above", "at most", "below")
         limits = zip(words, (self.at_least, self.above, self.at_most, self.below), strict=True)
-        said = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+        said = [f"{word} {limit}" for word, limit in limits if limit is not None]
         if self.choices is not None:
             said.append(f"one of {', '.join(self.choices)}")
         if self.length is not None:
@@ -64,13 +64,13 @@ class Rule:
         if not math.isfinite(value):
             return "must be finite"
         if self.at_least is not None and value < self.at_least:
-            return f"must be at least {self.at_least:g}"
+            return f"must be at least {self.at_least}"
         if self.above is not None and value <= self.above:
-            return f"must be above {self.above:g}"
+            return f"must be above {self.above}"
         if self.at_most is not None and value > self.at_most:
-            return f"must be at most {self.at_most:g}"
+            return f"must be at most {self.at_most}"
         if self.below is not None and value >= self.below:
-            return f"must be below {self.below:g}"
+            return f"must be below {self.below}"
         return None
 
 

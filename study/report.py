@@ -28,8 +28,9 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
     parts = [f"{network} on {prepared.data.name}: {read}"]
     if isinstance(config, RandomDirectionConfig):
         norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
+        scaled = "no" if config.normalization == "none" else config.normalization
         parts.append(
-            f"{config.normalization} normalization, direction seed {config.direction_seed}, "
+            f"{scaled} normalization, direction seed {config.direction_seed}, "
             f"‖direction‖/‖θ*‖ = {norms}"
         )
         if "cosine" in about:

@@ -4,13 +4,14 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir  # noqa: TID251
 from hydra.core.config_store import ConfigStore  # noqa: TID251
 from hydra.core.global_hydra import GlobalHydra  # noqa: TID251
+from hydra.errors import OverrideParseException  # noqa: TID251
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -22,7 +23,7 @@ from study.paths import OUTPUT_DIR_VARIABLE, default_output_dir, root
 from study.record import Record
 
 CONFIG_NAME = "config"
-SWEEPS_VARIABLE = "STUDY_SWEEPS"
+ROOT_VARIABLE = "STUDY_ROOT"  # the folder that holds `sweeps`, so that it is a group: +sweeps=NAME
 GROUPS = ("data", "model", "optimizer", "training", "training/schedule")  # what a training was chosen from
 
 
@@ -33,7 +34,7 @@ def prepare_hydra() -> Path:
         The folder of the configuration.
     """
     os.environ.setdefault(OUTPUT_DIR_VARIABLE, str(default_output_dir()))
-    os.environ[SWEEPS_VARIABLE] = str(root() / "sweeps")
+    os.environ[ROOT_VARIABLE] = str(root())
     store = ConfigStore.instance()
     store.store(group="schema", name="study", node=StudyConfig)
     for path, schema in SCHEMAS.items():
@@ -64,6 +65,7 @@ def typed(config: DictConfig) -> StudyConfig:
     except MissingMandatoryValue as error:
         raise ConfigError(str(error.full_key), "must be given", "???") from error
     assert isinstance(result, StudyConfig)
+    _refuse_unknown(result)
     check(result)
     result.output_dir = str(Path(result.output_dir).expanduser().resolve())
     return result
@@ -105,9 +107,9 @@ def choices_of(hydra_choices: dict[str, Any]) -> dict[str, str]:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …?`, or nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """` (did you mean …?)`, or nothing where no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def one_line(error: BaseException) -> str | None:
@@ -120,14 +122,21 @@ def one_line(error: BaseException) -> str | None:
         return _unknown_choice(found[1])
     if found := re.search(r"Could not override '([^']+)'", text):
         full = found[1].lstrip("+")
-        return f"{full} is no key of the configuration{suggestion(full, _known_keys())}"
+        return f"{full} is no key of the configuration{_near_key(full, error)}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override!r} must be KEY=VALUE: {' '.join(_before_link(text).split())}"
+    if text.startswith("Config group override must be"):
+        return "a group must be given one of its choices, got null or an empty value"
     for cause in _causes(error):
         if isinstance(cause, OmegaConfBaseException):
             key = cause.full_key or "configuration"
+            merged = re.search(r"Error merging override [+]*([^=]+)=", text)
+            if merged and not key.startswith(merged[1]):  # the cause names the key within its section only
+                key = merged[1]
             reason = str(cause.msg or cause).splitlines()[0]
             return f"{key} has the wrong type: {reason}"
     if type(error).__module__.startswith("hydra."):
-        return " ".join(text.split("See https")[0].split())
+        return " ".join(_before_link(text).split())
     return None
 
 
@@ -152,8 +161,33 @@ def _unknown_choice(path: str) -> str:
     return f"{path} is no group or file of the configuration{suggestion(group or path, groups)}"
 
 
-def _known_keys() -> list[str]:
-    """Every key of the default configuration."""
+def _near_key(full: str, error: BaseException) -> str:
+    """The suggestion for a key that is none: of its own section's keys, or else of all by default."""
+    section, _, last = full.rpartition(".")
+    for cause in _causes(error):
+        schema = getattr(cause, "object_type", None)
+        if section and is_dataclass(schema):
+            near = suggestion(last, [entry.name for entry in fields(schema)])
+            return near.replace("mean '", f"mean '{section}.")
     if GlobalHydra.instance().is_initialized():
         GlobalHydra.instance().clear()
-    return [name for name, _own, _value in walk(typed(composed([])))]
+    return suggestion(full, [name for name, _own, _value in walk(typed(composed([])))])
+
+
+def _refuse_unknown(config: StudyConfig) -> None:
+    """Refuse what `+section.key=value` added: no schema has it, so nothing reads it.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    for name, _own, section in walk(config):
+        if not is_dataclass(section):
+            continue
+        known = [entry.name for entry in fields(section)]
+        for extra in vars(section).keys() - set(known):
+            near = suggestion(extra, known)
+            raise ConfigError(f"{name}.{extra}", f"is no key of the configuration{near}", vars(section)[extra])
+
+
+def _before_link(text: str) -> str:
+    return text.split("See https")[0]
