@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from study.landscape.directions import Direction, random_direction
     from study.landscape.evaluate import evaluate
-    from study.landscape.geometry import Grid, Line, Plane
+    from study.landscape.geometry import Line, Plane
+    from study.landscape.grid import Grid
     from study.landscape.result import Landscape, Status
     from study.landscape.weights import Weights
 
@@ -23,7 +24,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Direction": "directions",
-    "Grid": "geometry",
+    "Grid": "grid",
     "Landscape": "result",
     "Line": "geometry",
     "Plane": "geometry",

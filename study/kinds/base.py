@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.errors import ConfigError
-from study.keys import key
+from study.keys import LARGEST_SEED, key
 from study.landscape.directions import NORMALIZATIONS
-from study.landscape.geometry import Geometry, Grid
+from study.landscape.geometry import Geometry
+from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 
@@ -24,7 +25,7 @@ class LandscapeConfig:
     examples: int | None = key(
         "size of the fixed random subset of each split that is read; null reads all", at_least=2
     )
-    subset_seed: int = key("seed of that subset", at_least=0)
+    subset_seed: int = key("seed of that subset", at_least=0, at_most=LARGEST_SEED)
     batch_statistics: str | None = key(
         "running statistics of normalization layers at each point; null takes the kind's default",
         choices=("frozen", "interpolated", "recomputed"),
@@ -41,7 +42,9 @@ class RandomDirectionConfig(LandscapeConfig):
     """A landscape along Gaussian directions about one solution."""
 
     normalization: str = key("how a direction is scaled to the weights", choices=NORMALIZATIONS)
-    direction_seed: int = key("seed of the directions, apart from the training's", at_least=0)
+    direction_seed: int = key(
+        "seed of the directions, apart from the training's", at_least=0, at_most=LARGEST_SEED
+    )
     include_bias_and_norm: bool = key(
         "also move biases and the parameters of normalization layers, each tensor as one filter"
     )

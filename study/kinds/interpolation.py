@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from study.analysis.measures import extremes, largest_rise
 from study.keys import key
 from study.kinds.base import Kind, LandscapeConfig, Trained
-from study.landscape.geometry import Grid, Line
+from study.landscape.geometry import Line
+from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:

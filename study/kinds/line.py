@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from study.analysis.measures import basin_extent, extremes
 from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
-from study.landscape.geometry import Grid, Line
+from study.landscape.geometry import Line
+from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:

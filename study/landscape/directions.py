@@ -82,10 +82,11 @@ def random_direction(
     )
 
 
-def cosine(first: Tensor, second: Tensor) -> float:
-    """Cosine of the angle between two flat vectors, in float64; NaN if either is zero."""
+def cosine(first: Tensor, second: Tensor) -> float | None:
+    """Cosine of the angle between two flat vectors, in float64; None if either is zero."""
     first, second = first.double(), second.double()
-    return float(first @ second / (torch.linalg.vector_norm(first) * torch.linalg.vector_norm(second)))
+    norms = torch.linalg.vector_norm(first) * torch.linalg.vector_norm(second)
+    return float(first @ second / norms) if norms > 0 else None
 
 
 def _scaled(gaussian: Tensor, theta: Tensor, parameter: Parameter, normalization: str) -> Tensor:

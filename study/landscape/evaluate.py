@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from study.landscape.batches import Data, MicroBatch, ResidentData, read_splits
-from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics, Coordinates, Geometry, Grid
+from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics, Geometry
+from study.landscape.grid import Coordinates, Grid
 from study.landscape.plan import EvaluationPlan, arguments
 from study.landscape.result import Landscape, Point, Status
-from study.landscape.statistics import layers_with_running_statistics, recompute
+from study.landscape.statistics import BATCH, layers_with_running_statistics, recompute
 from study.landscape.weights import Layout, Weights
 
 Loss = Callable[[Any, Any], Tensor]
@@ -213,7 +214,7 @@ class Evaluator:
 
     def _gather(self, state: dict[str, Tensor]) -> None:
         assert self.statistics is not None
-        for batch in self.statistics.micro_batches(self.plan):
+        for batch in self.statistics.micro_batches(replace(self.plan, micro_batch=BATCH)):
             functional_call(self.model, state, *arguments(batch.inputs))
 
     def _measure_split(

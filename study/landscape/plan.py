@@ -59,8 +59,14 @@ class EvaluationPlan:
         )
 
     def bounds(self, size: int) -> Iterator[tuple[int, int]]:
-        """(start, stop) of each micro-batch of `size` examples; sizes differ by one at most."""
+        """(start, stop) of each micro-batch of `size` examples; sizes differ by one at most.
+
+        A plan of `SMALLEST` or more makes none smaller than that where the set allows it, if need be by one
+        micro-batch less, each a little larger.
+        """
         parts = ceil(size / self.micro_batch)
+        if self.micro_batch >= SMALLEST:
+            parts = min(parts, max(1, size // SMALLEST))
         for part in range(parts):
             yield part * size // parts, (part + 1) * size // parts
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+BATCH = 128  # examples averaged at a time: the same for every architecture, whatever its plan
+
 
 def layers_with_running_statistics(model: nn.Module) -> dict[str, nn.Module]:
     """The layers, by name, whose evaluation reads statistics gathered in training."""
