@@ -51,7 +51,9 @@ def line_curves(landscape: Landscape) -> go.Figure:
     figure.update_xaxes(title_text=label)
     scale = "log" if log else "linear"
     figure.update_yaxes(title_text=UNITS["loss"], type=scale, exponentformat="power", secondary_y=False)
-    figure.update_yaxes(title_text=UNITS["accuracy"], range=[-4, 104], showgrid=False, secondary_y=True)
+    figure.update_yaxes(
+        title_text=UNITS["accuracy"], range=[-4, 104], dtick=20, showgrid=False, secondary_y=True
+    )
     return figure
 
 

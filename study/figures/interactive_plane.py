@@ -74,6 +74,7 @@ def plane_views(landscape: Landscape) -> go.Figure:
         showlegend=False,
         updatemenus=[menu(buttons, active, 0.0)] if len(buttons) > 1 else [],
         scene={
+            "camera": {"eye": {"x": 1.55, "y": 1.55, "z": 1.2}},  # far enough for every title to be seen
             "xaxis": {"title": {"text": x_label}},
             "yaxis": {"title": {"text": y_label}},
             "zaxis": _loss_axis(views[active]),
