@@ -35,6 +35,7 @@ def identify(
     data_digest: str,
     code_digests: Mapping[str, str],
     checkpoint: str | None,
+    trained_here: bool,
     versions: Mapping[str, str],
 ) -> Identity:
     """The identity of a run.
@@ -44,6 +45,8 @@ def identify(
         data_digest: of both splits, as they are used.
         code_digests: by path, of the source of custom data and models.
         checkpoint: digest of the weights looked at, where they are not trained by this run.
+        trained_here: whether those weights are of a training with this very configuration; if not, they
+            alone are what the checkpoints depend on.
         versions: of the libraries whose change changes bits.
     """
     plain = hashed(config)
@@ -62,7 +65,8 @@ def identify(
         "landscape": plain["landscape"],
         "evaluation": plain["evaluation"],
     }
-    return Identity(digest(content), digest(training), content)
+    checkpoints = training if trained_here else {"checkpoint": checkpoint}
+    return Identity(digest(content), digest(checkpoints), content)
 
 
 def seeds(config: StudyConfig) -> tuple[int, int]:

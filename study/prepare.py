@@ -11,12 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from study import build
-from study.config import StudyConfig
+from study.config import MlflowConfig, StudyConfig
 from study.errors import ConfigError
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
 from study.record import Record
 from study.source import Source, load_source
+from study.tracking.tracker import without_credentials
 from study.training.checkpoints import load_weights
 from study.training.data import DataSet
 from study.training.models import count_parameters
@@ -80,6 +81,7 @@ def prepare(config: StudyConfig, choices: dict[str, str]) -> Prepared:
         data_digest=data.digest,
         code_digests=code,
         checkpoint=source.digest if source else None,
+        trained_here=source is None or source.record is not None,
         versions={"torch": torch.__version__},
     )
     return Prepared(config, choices, data, model, source, identity)
@@ -97,8 +99,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         f"bs{config.training.batch_size}",
         f"seed {seed}",
     ])
-    structured = OmegaConf.structured(config)
-    assert isinstance(structured, DictConfig)
+    structured = shown(config)
     tags = {
         "config_hash": prepared.identity.config_hash,
         "training_hash": prepared.identity.training_hash,
@@ -117,7 +118,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "params": flat(OmegaConf.to_container(structured, resolve=True)),
         "data": [
             {
-                "name": data.name,
+                "name": f"{data.name}/{split}",  # MLflow takes two of one name and digest for one
                 "digest": data.digest[:32],
                 "source": getattr(config.data, "root", data.name),
                 "context": split,
@@ -126,6 +127,15 @@ def about(prepared: Prepared) -> dict[str, Any]:
             for split, examples in (("train", data.train), ("test", data.test))
         ],
     }
+
+
+def shown(config: StudyConfig) -> DictConfig:
+    """The configuration as it may be kept and uploaded: without the credentials of a store."""
+    structured = OmegaConf.structured(config)
+    assert isinstance(structured, DictConfig)
+    if isinstance(config.tracking, MlflowConfig) and config.tracking.uri is not None:
+        structured.tracking.uri = without_credentials(config.tracking.uri)
+    return structured
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -108,6 +108,8 @@ class Record:
                 waiting()
             lock.acquire()
         try:
+            for left in self.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
+                left.unlink(missing_ok=True)
             self.reload()
             yield True
         finally:
@@ -117,16 +119,20 @@ class Record:
         """Read the manifest anew: another process may have written it."""
         file = self.path / MANIFEST
         try:
-            self._manifest = json.loads(file.read_bytes()) if file.exists() else {}
-        except ValueError:
+            self._manifest = dict(json.loads(file.read_bytes())) if file.exists() else {}
+        except (ValueError, TypeError):
             log.warning("%s is damaged: everything it listed is made again", file)
             self._manifest = {}
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file of the record, and its checksum."""
         content = data.encode() if isinstance(data, str) else data
+        checksum = hashlib.sha256(content).hexdigest()
+        if name in self._manifest and self._manifest[name] != checksum:
+            self._manifest[name] += f" {checksum}"  # a kill between the two writes leaves one of them right
+            self._write_manifest()
         write_atomically(self._file(name), content)
-        self._manifest[name] = hashlib.sha256(content).hexdigest()
+        self._manifest[name] = checksum
         self._write_manifest()
 
     def write_json(self, name: str, content: Any) -> None:
@@ -143,7 +149,7 @@ class Record:
         if name not in self._manifest or not file.is_file():
             raise DamagedFileError(f"{file} is missing")
         content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() != self._manifest[name]:
+        if hashlib.sha256(content).hexdigest() not in self._manifest[name].split():
             raise DamagedFileError(f"{file} does not have the checksum it was written with")
         return content
 
@@ -227,7 +233,9 @@ class Record:
 
     def set_mirrored(self, address: str, progress: dict[str, Any]) -> None:
         """Keep what a tracker's store has got, so that it is not sent again."""
-        self.write_json(MIRROR, {**self.mirrored(), address: progress})
+        before = self.mirrored()
+        if before.get(address) != progress:
+            self.write_json(MIRROR, {**before, address: progress})
 
     def mirrored_run_ids(self) -> set[str]:
         """The ids that trackers gave this run."""

@@ -19,9 +19,9 @@ from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 from study.look import look
-from study.prepare import Prepared, about
+from study.prepare import Prepared, about, shown
 from study.record import DamagedFileError, Record, State
-from study.source import checkpoint_name
+from study.source import TRAINING, checkpoint_name
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.training.checkpoints import TrainingState, decode_weights, encode_weights, load_weights
 from study.training.loop import Checkpoint, EpochRecord, TrainingOutcome, train
@@ -29,7 +29,6 @@ from study.training.loop import Checkpoint, EpochRecord, TrainingOutcome, train
 log = logging.getLogger(__name__)
 
 TRAINING_STATE = "training_state.json"
-TRAINING = "training.json"
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,18 @@ def run(prepared: Prepared) -> Outcome:
         if record.state is State.FINISHED and _is_whole(record, prepared.config):
             tracker.mirror(record)
             return Outcome(record, State.FINISHED, True, tracker.address())
-        if not record.holds("run.json"):
-            record.create(about(prepared))
-            record.write("config.yaml", OmegaConf.to_yaml(OmegaConf.structured(prepared.config)))
-        record.set_state(State.RUNNING)
-        tracker.mirror(record)
         try:
+            if not record.holds("run.json"):
+                record.create(about(prepared))
+            if not record.holds("config.yaml"):
+                record.write("config.yaml", OmegaConf.to_yaml(shown(prepared.config)))
+            record.set_state(State.RUNNING)
+            tracker.mirror(record)
             diverged = _work(prepared, record, tracker)
+            tags = {"diverged": diverged} if diverged else {}
+            record.remove("error.txt")
+            record.set_state(State.RUNNING, **tags)  # the report reads them
+            record.write("report.md", report.run_page(record, prepared.config))
         except KeyboardInterrupt:
             record.set_state(State.KILLED)
             tracker.mirror(record)
@@ -80,9 +84,7 @@ def run(prepared: Prepared) -> Outcome:
             record.set_state(State.FAILED, message=" ".join(str(error).split())[:500])
             tracker.mirror(record)
             raise
-        record.remove("error.txt")
-        record.set_state(State.FINISHED, **({"diverged": diverged} if diverged else {}))
-        record.write("report.md", report.run_page(record, prepared.config))
+        record.set_state(State.FINISHED, **tags)
         tracker.mirror(record)
     return Outcome(record, State.FINISHED, False, tracker.address())
 
@@ -128,13 +130,14 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> str | None:
 
 def _train(prepared: Prepared, record: Record, tracker: Tracker) -> None:
     """Train, unless that is finished; go on from the last finished epoch if there is one."""
-    if record.holds(TRAINING) and all(
-        record.holds(checkpoint_name(at)) for at in record.read_json(TRAINING)["checkpoints"]
-    ):
+    whole = all(record.holds(name) for name in ("metrics.json", *_checkpoints(record)))
+    if whole and record.holds(TRAINING):
         return
-    config, data, model = prepared.config, prepared.data, prepared.model
+    config, data = prepared.config, prepared.data
     training = config.training
-    resume = _kept_state(record)
+    # Anew, even where `prepared` has been trained with before.
+    model = build.model(config.model, data, seeds(config)[0], training.device)
+    resume = _kept_state(record) if whole else None
     if resume is not None:
         log.warning("going on with the training after epoch %d", resume.epoch)
     budget = build.budget(training, len(data.train))
@@ -166,11 +169,7 @@ def _train(prepared: Prepared, record: Record, tracker: Tracker) -> None:
         on_state=lambda state: _keep_state(record, state),
         resume=resume,
     )
-    kept = sorted(
-        int(Path(name).stem.removeprefix("update_"))
-        for name in record.files()
-        if name.startswith("checkpoints/")
-    )
+    kept = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
     record.write_json(
         TRAINING,
         {
@@ -210,6 +209,10 @@ def _kept_state(record: Record) -> TrainingState | None:
         return None
 
 
+def _checkpoints(record: Record) -> list[str]:
+    return [name for name in record.files() if name.startswith("checkpoints/")]
+
+
 def _state_files(record: Record) -> list[str]:
     return [name for name in record.files() if name.startswith("training_state")]
 
@@ -237,9 +240,10 @@ def _look(name: str, config: LandscapeConfig, prepared: Prepared, record: Record
 
 def _is_whole(record: Record, config: StudyConfig) -> bool:
     """Whether all that a finished run has to show is there, undamaged."""
-    names = [f"landscapes/{name}.npz" for name in config.landscape]
     diverged = "diverged" in record.read_json("state.json")["tags"]
-    return all(record.holds(name) for name in ["run.json", "metrics.json", *([] if diverged else names)])
+    landscapes = [] if diverged else [f"landscapes/{name}.npz" for name in config.landscape]
+    expected = {"run.json", "config.yaml", "metrics.json", "report.md", *landscapes}
+    return all(record.holds(name) for name in expected | set(record.files()))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from study.training.checkpoints import decode_weights
 
 KEY = "checkpoint"
 FOLDER = "checkpoints"
+TRAINING = "training.json"  # in a record: how its training ended
 
 
 def checkpoint_name(update: int) -> str:
@@ -49,7 +50,7 @@ def find_record(name: str, output_dir: str | Path) -> Record:
         ConfigError: if there is none, or more than one.
     """
     records = Record.all(output_dir)
-    found = [record for record in records if record.config_hash.startswith(name)]
+    found = [record for record in records if name and record.config_hash.startswith(name)]
     found = found or [record for record in records if name in record.mirrored_run_ids()]
     if len(found) != 1:
         rule = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
@@ -67,9 +68,9 @@ def source_record(checkpoint: str, output_dir: str | Path) -> Record | None:
         file = Path(checkpoint).resolve()
         if not file.is_file():
             raise ConfigError(KEY, "must be a file that exists", checkpoint)
-        folder = file.parent.parent
-        inside = file.parent.name == FOLDER and (folder / "run.json").is_file()
-        return Record.at(folder.parent.parent, folder.name) if inside else None
+        record = Record(file.parent.parent)
+        record.reload()
+        return record if f"{file.parent.name}/{file.name}" in _checkpoints(record) else None
     return find_record(checkpoint.partition("@")[0], output_dir)
 
 
@@ -87,12 +88,16 @@ def load_source(checkpoint: str, output_dir: str | Path) -> Source:
     updates = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
     if not updates:
         raise ConfigError(KEY, "must name a run that has checkpoints", checkpoint)
+    ended_well = record.holds(TRAINING) and not record.read_json(TRAINING)["diverged"]
     if checkpoint.endswith(".safetensors"):
         update = int(Path(checkpoint).stem.removeprefix("update_"))
     else:
         wanted = checkpoint.partition("@")[2]
+        listed = ", ".join(map(str, updates))
+        if not wanted and not ended_well:
+            rule = f"must name a training that ended well, or one of its updates, as RUN@UPDATE ({listed})"
+            raise ConfigError(KEY, rule, checkpoint)
         if wanted and (not wanted.isdecimal() or int(wanted) not in updates):
-            listed = ", ".join(map(str, updates))
             raise ConfigError(KEY, f"must name a run's checkpoint by its update ({listed})", checkpoint)
         update = int(wanted) if wanted else updates[-1]
     try:
@@ -103,7 +108,7 @@ def load_source(checkpoint: str, output_dir: str | Path) -> Source:
         solution=_decode(checkpoint, last),
         initialisation=_decode(checkpoint, first),
         update=update,
-        final=update == updates[-1],
+        final=ended_well and update == updates[-1],
         record=record,
         digest=hashlib.sha256(first + last).hexdigest(),
         label=f"run {record.config_hash}, update {update}",

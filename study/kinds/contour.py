@@ -57,9 +57,9 @@ def figures(landscape: Landscape, title: str, caption: str) -> Mapping[str, "Fig
 
     drawn = {}
     for position, split in enumerate(landscape.splits):
-        suffix = f"_{split}" if position else ""
+        suffix = f".{split}" if position else ""
         drawn[suffix] = contour_figure(landscape, split=split, title=title, caption=caption)
-        drawn[f"{suffix}_surface"] = surface_figure(landscape, split=split, title=title, caption=caption)
+        drawn[f"{suffix}.surface"] = surface_figure(landscape, split=split, title=title, caption=caption)
     return drawn
 
 

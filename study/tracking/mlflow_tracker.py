@@ -1,16 +1,18 @@
 """MLflow as a mirror of records; the only module that imports mlflow."""
 
 import logging
+import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from study.record import MetricPoint, Record, State
+from study.tracking.tracker import without_credentials
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody's studies are anybody else's business
@@ -43,6 +45,7 @@ STATUS = {
     State.KILLED: "KILLED",
 }
 UPLOADED = ("landscapes/", "config.yaml", "report.md", "error.txt", "run.json")
+log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
@@ -57,34 +60,49 @@ class MlflowTracker:
     """
 
     def __init__(self, uri: str | None, output_dir: str, experiment: str, upload_checkpoints: str) -> None:
-        self.uri = uri or store_uri(output_dir)
+        self.uri = store_uri(output_dir) if uri is None else without_credentials(uri)
+        if uri is not None and (user := urlsplit(uri).username) is not None:
+            # The client never sees an address with credentials, so that no message of its own shows them.
+            os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(user)
+            os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(urlsplit(uri).password or "")
         self.output_dir = Path(output_dir)
         self.experiment = experiment
         self.upload_checkpoints = upload_checkpoints
         self._client: mlflow.MlflowClient | None = None
         self._experiment_id = ""
+        self._seen: set[str] = set()
 
     def address(self) -> str:
         """The store's address without credentials."""
-        if self.uri.startswith("sqlite:"):
-            return self.uri
-        parts = urlsplit(self.uri)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return self.uri
 
     def mirror(self, record: Record) -> None:
-        """Make the store hold what the record holds."""
+        """Make the store hold what the record holds; a record that says nothing of itself is left out."""
+        if not (record.holds("run.json") and record.holds("state.json")):
+            log.warning("%s never started, or is damaged: it is not uploaded", record.path)
+            return
         client = self._open()
         progress = record.mirrored().get(self.address(), {})
-        run_id = self._run_id(client, record, progress)
+        if progress and not self._has(client, progress["run_id"]):
+            progress = {}
+        run_id = progress["run_id"] if progress else self._run_id(client, record)
         progress = {"run_id": run_id, "metrics": {}, "artifacts": {}, "state": {}, **progress}
+        if not progress.get("described"):
+            self._describe(client, record, run_id)
+            progress["described"] = True
         self._send_metrics(client, record, run_id, progress["metrics"])
         self._send_artifacts(client, record, run_id, progress["artifacts"])
         state = record.read_json("state.json")
         if progress["state"] != state:
-            self._send_state(client, run_id, state)
+            self._send_state(client, run_id, state, progress["state"])
         record.set_mirrored(self.address(), {**progress, "state": state})
 
-    def _send_state(self, client: "mlflow.MlflowClient", run_id: str, state: dict[str, Any]) -> None:
+    def _send_state(
+        self, client: "mlflow.MlflowClient", run_id: str, state: dict[str, Any], before: dict[str, Any]
+    ) -> None:
+        if old := set(before.get("tags", {})) - set(state["tags"]):
+            for tag in sorted(old & set(client.get_run(run_id).data.tags)):
+                client.delete_tag(run_id, tag)
         for tag, value in state["tags"].items():
             client.set_tag(run_id, tag, value)
         status = STATUS[State(state["state"])]
@@ -120,10 +138,22 @@ class MlflowTracker:
                 raise
             return found.experiment_id
 
-    def _run_id(self, client: "mlflow.MlflowClient", record: Record, progress: dict[str, Any]) -> str:
-        """The run of this record: the one known, or one with its id as a tag, or a new one."""
-        if progress:
-            return progress["run_id"]
+    def _has(self, client: "mlflow.MlflowClient", run_id: str) -> bool:
+        """Whether the store still has a run: it may have been deleted, or the store be a new one."""
+        if run_id not in self._seen:
+            try:
+                found = client.get_run(run_id)
+            except mlflow.MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return False
+            if found.info.lifecycle_stage != "active":
+                return False
+            self._seen.add(run_id)
+        return True
+
+    def _run_id(self, client: "mlflow.MlflowClient", record: Record) -> str:
+        """The run of this record: one with its id as a tag, or a new one."""
         about = record.read_json("run.json")
         found = client.search_runs(
             [self._experiment_id], filter_string=f"tags.record_id = '{about['record_id']}'", max_results=1
@@ -136,31 +166,33 @@ class MlflowTracker:
             tags={**about["tags"], "record_id": about["record_id"], "mlflow.note.content": about["note"]},
             run_name=about["name"],
         )
-        run_id = run.info.run_id
+        return run.info.run_id
+
+    def _describe(self, client: "mlflow.MlflowClient", record: Record, run_id: str) -> None:
+        about = record.read_json("run.json")
         params = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in about["params"].items()]
         for part in _parts(params, PARAMS_A_CALL):
             client.log_batch(run_id, params=part)
         client.log_inputs(run_id, datasets=[_dataset(split) for split in about["data"]])
-        return run_id
 
     def _send_metrics(
         self, client: "mlflow.MlflowClient", record: Record, run_id: str, sent: dict[str, int]
     ) -> None:
         """Send the points not sent yet; one that is not finite becomes a tag (a chart cannot show it)."""
-        new: list[MetricPoint] = []
+        finite: list[MetricPoint] = []
+        others: list[MetricPoint] = []
         seen: dict[str, int] = {}
         for point in record.metrics():
             seen[point.key] = seen.get(point.key, 0) + 1
             if seen[point.key] > sent.get(point.key, 0):
-                new.append(point)
-        finite = [point for point in new if abs(point.value) < float("inf")]
+                (finite if math.isfinite(point.value) else others).append(point)
         metrics = [Metric(point.key, point.value, point.timestamp, point.step) for point in finite]
         for metric_part in _parts(metrics, METRICS_A_CALL):
             client.log_batch(run_id, metrics=metric_part)
-        tags = [RunTag(point.key, str(point.value)) for point in new if point not in finite]
+        tags = [RunTag(point.key, str(point.value)) for point in others]
         for tag_part in _parts(tags, PARAMS_A_CALL):
             client.log_batch(run_id, tags=tag_part)
-        sent |= seen
+        sent |= {key: max(count, sent.get(key, 0)) for key, count in seen.items()}
 
     def _send_artifacts(
         self, client: "mlflow.MlflowClient", record: Record, run_id: str, sent: dict[str, str]
@@ -175,7 +207,9 @@ class MlflowTracker:
         for name in wanted:
             if sent.get(name) == files[name]:
                 continue
-            record.read(name)  # a damaged file is never passed on
+            if not record.holds(name):  # never passed on; the next start makes it again
+                log.warning("%s is damaged: it is not uploaded", record.path / name)
+                continue
             folder = name.rpartition("/")[0]
             client.log_artifact(run_id, str(record.path / name), folder or None)
             sent[name] = files[name]

@@ -1,9 +1,13 @@
 """What a tracker is: it makes its store equal to a record, however often it is asked."""
 
 import logging
+import time
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
-from study.record import Record
+from study.record import Record, State
+
+PATIENCE = 20.0  # a store that cannot be reached may cost a run one part in this many
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ class NullTracker:
 class PatientTracker:
     """A tracker that loses nothing where its store cannot be reached: it says so once, and goes on.
 
+    After a failure a running record is not mirrored for a while, so that a store that is down costs little.
+
     Attributes:
         tracker: the one that is asked.
         failed: why its store could not be reached, last; None if it could.
@@ -39,9 +45,13 @@ class PatientTracker:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self.failed: str | None = None
+        self._next_try = 0.0
 
     def mirror(self, record: Record) -> None:
         """Mirror the record if the store can be reached."""
+        started = time.monotonic()
+        if started < self._next_try and record.state is State.RUNNING:
+            return
         try:
             self.tracker.mirror(record)
             self.failed = None
@@ -55,7 +65,14 @@ class PatientTracker:
                     record.path,
                 )
             self.failed = reason
+            self._next_try = time.monotonic() + PATIENCE * (time.monotonic() - started)
 
     def address(self) -> str | None:
         """The address of the tracker asked."""
         return self.tracker.address()
+
+
+def without_credentials(uri: str) -> str:
+    """An address as it may be shown: without user and password."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,135 @@
+"""What the tests of whole runs share: a configuration so small that a run takes a fraction of a second."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from study import report
+from study.config import StudyConfig
+from study.paths import OUTPUT_DIR_VARIABLE
+from study.prepare import prepare
+from study.record import Record
+from study.resolve import composed, typed
+from study.run import Outcome, run
+
+TINY = (
+    "data.train_examples=64",
+    "data.test_examples=32",
+    "data.image_size=8",
+    "model=mlp",
+    "model.widths=[8]",
+    "training.epochs=3",
+    "training.batch_size=32",
+    "training.threads=1",
+    "evaluation.threads=1",
+)
+SMALL_GRID = {
+    "interpolation": "landscape.interpolation.points=4",
+    "line": "landscape.line.points=3",
+    "contour": "landscape.contour.points=3",
+}
+Compose = Callable[..., StudyConfig]
+Start = Callable[..., Outcome]
+
+
+@pytest.fixture
+def output_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where everything is written that a test does not send elsewhere."""
+    folder = tmp_path / "outputs"
+    monkeypatch.setenv(OUTPUT_DIR_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def compose(output_dir: Path) -> Compose:
+    """The typed configuration that overrides of the real one give; each call is a Hydra of its own."""
+
+    def make(*overrides: str) -> StudyConfig:
+        config = typed(composed(overrides))
+        if not any(override.startswith("output_dir=") for override in overrides):
+            assert Path(config.output_dir) == output_dir.resolve()
+        return config
+
+    return make
+
+
+@pytest.fixture
+def arguments() -> Callable[..., list[str]]:
+    """The overrides of a small run without tracking, with the named landscapes on small grids."""
+
+    def of(*overrides: str, looks: tuple[str, ...] = ("line",), tracking: str = "none") -> list[str]:
+        grids = [SMALL_GRID[look] for look in looks]
+        return [*TINY, f"tracking={tracking}", f"landscape=[{','.join(looks)}]", *grids, *overrides]
+
+    return of
+
+
+@pytest.fixture
+def tiny(compose: Compose, arguments: Callable[..., list[str]]) -> Compose:
+    """The configuration of a small run; see `arguments`."""
+
+    def make(*overrides: str, **settings: object) -> StudyConfig:
+        return compose(*arguments(*overrides, **settings))
+
+    return make
+
+
+@pytest.fixture
+def start(tiny: Compose) -> Start:
+    """Prepare and run a small configuration, in this process."""
+
+    def go(*overrides: str, **settings: object) -> Outcome:
+        return run(prepare(tiny(*overrides, **settings), {}))
+
+    return go
+
+
+@pytest.fixture
+def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a few bytes, where a test is about something else: drawing is most of a small run."""
+
+    def pictures(name: str, *_rest: object) -> dict[str, bytes]:
+        return {f"landscapes/{name}.{suffix}": suffix.encode() for suffix in ("png", "pdf", "html")}
+
+    monkeypatch.setattr(report, "pictures", pictures)
+
+
+@pytest.fixture(scope="session")
+def _migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from study.tracking import mlflow_tracker
+
+    folder = tmp_path_factory.mktemp("store")
+    mlflow_tracker.mlflow.MlflowClient(tracking_uri=mlflow_tracker.store_uri(folder)).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def local_store(_migrated_store: Path, output_dir: Path) -> Path:
+    """An empty store where `tracking=local` looks for it: making one anew takes seconds."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(_migrated_store, output_dir / "mlflow.db"))
+
+
+@contextmanager
+def _stopped_at(name: str, error: BaseException, time: int = 1) -> Iterator[None]:
+    write, counted = Record.write, [0]
+
+    def counting(record: Record, file: str, data: bytes | str) -> None:
+        counted[0] += file == name
+        if file == name and counted[0] == time:
+            raise error
+        write(record, file, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Record, "write", counting)
+        yield
+    assert counted[0] >= time, f"{name} was not written {time} times"
+
+
+@pytest.fixture
+def stop_at() -> Callable[..., AbstractContextManager[None]]:
+    """A context in which the n-th writing of a record's file raises `error` instead."""
+    return _stopped_at
