@@ -72,7 +72,10 @@ def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn
             case _:
                 raise ConfigError("model.name", "must be a model known here", config.name)
 
-    return initialise(build, init_seed).to(device)
+    network = initialise(build, init_seed).to(device)
+    if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
+        network = network.to(memory_format=torch.channels_last)  # faster on CPUs
+    return network
 
 
 def optimizer(config: StudyConfig, network: nn.Module) -> Optimizer:

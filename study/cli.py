@@ -98,7 +98,7 @@ def run_jobs(arguments: Sequence[str]) -> int:
     from study.resolve import CONFIG_NAME, one_line, prepare_hydra
 
     flags = get_args_parser()
-    flags.error = refuse  # type: ignore[method-assign]  # in one line, without the usage
+    flags.error = refuse  # type: ignore[method-assign, assignment]  # in one line, without the usage
     flags.parse_args(arguments)
     statuses: list[int] = []
 
@@ -110,7 +110,7 @@ def run_jobs(arguments: Sequence[str]) -> int:
     try:
         start()
     except Exception as error:
-        line = one_line(error)
+        line = one_line(error, arguments)
         if line is None:
             raise
         refuse(line)
@@ -228,6 +228,7 @@ def ui(arguments: Sequence[str]) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(output_dir)]
     command += ["--host", flags["--host"], "--port", flags["--port"], "--workers", "1"]
     address = f"http://{flags['--host']}:{flags['--port']}"
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight processes that outlive it
     print(f"MLflow UI of {output_dir} on {address} (Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, command)
 
@@ -272,7 +273,7 @@ def _resolved(overrides: Sequence[str]) -> Any:
     try:
         return typed(composed(overrides))
     except Exception as error:
-        line = one_line(error)
+        line = one_line(error, overrides)
         if line is None:
             raise
         refuse(line)

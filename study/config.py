@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.errors import ConfigError
-from study.keys import key
+from study.keys import LARGEST_SEED, MOST_THREADS, key
 from study.kinds import KINDS, LandscapeConfig
 
 
@@ -177,9 +177,15 @@ class TrainingConfig:
     reference_batch_size: int = key("batch size at which the learning rate holds as given", at_least=1)
     stop_at_train_loss: float | None = key("stop once an epoch ends at or below this train loss", at_least=0)
     checkpoint_every: int | None = key("updates between checkpoints; null keeps one an epoch", at_least=1)
-    init_seed: int | None = key("seed of the initial weights; null takes `seed`", at_least=0)
-    order_seed: int | None = key("seed of data order and dropout; null takes `seed`", at_least=0)
-    threads: int = key("threads of one process in training; other numbers give other bits", at_least=1)
+    init_seed: int | None = key(
+        "seed of the initial weights; null takes `seed`", at_least=0, at_most=LARGEST_SEED
+    )
+    order_seed: int | None = key(
+        "seed of data order and dropout; null takes `seed`", at_least=0, at_most=LARGEST_SEED
+    )
+    threads: int = key(
+        "threads of one process in training; other numbers give other bits", at_least=1, at_most=MOST_THREADS
+    )
     device: str = key("torch device of training and evaluation, as cpu or cuda:0")
 
     def check(self, name: str) -> None:
@@ -199,7 +205,7 @@ class EvaluationConfig:
     """How points of a landscape are evaluated."""
 
     micro_batch: int | None = key("examples in one forward pass; null follows the plan's rule", at_least=32)
-    threads: int = key("threads of one process in evaluation", at_least=1, hashed=False)
+    threads: int = key("threads of one process in evaluation", at_least=1, at_most=MOST_THREADS, hashed=False)
     statistics_examples: int = key(
         "training examples from which running statistics are recomputed", at_least=2
     )
@@ -234,7 +240,9 @@ class MlflowConfig(TrackingConfig):
 class StudyConfig:
     """One run."""
 
-    seed: int = key("seed of a run: init_seed and order_seed, unless they are given", at_least=0)
+    seed: int = key(
+        "seed of a run: init_seed and order_seed, unless they are given", at_least=0, at_most=LARGEST_SEED
+    )
     data: DataConfig = key("what is learnt")
     model: ModelConfig = key("the network")
     optimizer: OptimizerConfig = key("the optimiser")
@@ -249,15 +257,48 @@ class StudyConfig:
     output_dir: str = key("folder that everything is written to", hashed=False)
 
     def check(self, _name: str) -> None:
-        """Refuse what no landscape can be looked at with.
+        """Refuse names that are not what they name.
 
         Raises:
-            ConfigError: if a landscape's name could not be a file's.
+            ConfigError: if a section's name or kind is not its choice's, or a landscape's name no file's.
         """
+        sections = {"training.schedule": self.training.schedule}
+        sections |= {name: getattr(self, name) for name in ("data", "model", "optimizer", "tracking")}
+        for name, section in sections.items():
+            if section.name not in NAMES[type(section)]:
+                rule = (
+                    f"is set by {name.replace('.', '/')}=CHOICE: must be {' or '.join(NAMES[type(section)])}"
+                )
+                raise ConfigError(f"{name}.name", rule, section.name)
+        for name, own in self.landscape.items():
+            kinds = [kind.name for kind in KINDS.values() if kind.schema is type(own)]
+            if own.kind not in kinds:
+                rule = f"is set by the choice in the group landscape: must be {' or '.join(kinds)}"
+                raise ConfigError(f"landscape.{name}.kind", rule, own.kind)
         for name in self.landscape:
             if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
                 raise ConfigError("landscape", "names must be letters, digits, - and _", name)
 
+
+# The names that a schema may carry: a name set without the choice that brings its schema is a mistake.
+NAMES: dict[type, tuple[str, ...]] = {
+    DigitsConfig: ("digits",),
+    TorchvisionConfig: ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),
+    CustomDataConfig: ("custom",),
+    CnnConfig: ("cnn",),
+    MlpConfig: ("mlp",),
+    CustomModelConfig: ("custom",),
+    SgdConfig: ("sgd",),
+    AdamConfig: ("adam", "adamw"),
+    RmspropConfig: ("rmsprop",),
+    AdagradConfig: ("adagrad",),
+    ScheduleConfig: ("constant",),
+    CosineConfig: ("cosine",),
+    StepConfig: ("step",),
+    MilestonesConfig: ("milestones",),
+    TrackingConfig: ("none",),
+    MlflowConfig: ("local", "server"),
+}
 
 # The schema that a YAML file of conf/ fills: it opens with `/schema/<path>@_here_`.
 SCHEMAS: dict[str, type] = {

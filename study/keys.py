@@ -10,6 +10,9 @@ from omegaconf import MISSING
 
 from study.errors import ConfigError
 
+LARGEST_SEED = 2**63 - 1  # a generator takes 64 bits
+MOST_THREADS = 1024  # far more of them end the process
+
 
 @dataclass(frozen=True)
 class Rule:

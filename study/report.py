@@ -30,8 +30,7 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
         scaled = "no" if config.normalization == "none" else config.normalization
         parts.append(
-            f"{scaled} normalization, direction seed {config.direction_seed}, "
-            f"‖direction‖/‖θ*‖ = {norms}"
+            f"{scaled} normalization, direction seed {config.direction_seed}, ‖direction‖/‖θ*‖ = {norms}"
         )
         if "cosine" in about:
             parts.append(f"cosine of the axes {about['cosine']:.2g}")

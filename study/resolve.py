@@ -106,14 +106,19 @@ def choices_of(hydra_choices: dict[str, Any]) -> dict[str, str]:
     return {group: hydra_choices[group] for group in GROUPS if hydra_choices.get(group)}
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """` (did you mean …?)`, or nothing where no known name is near."""
+def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """` (did you mean …?)`, with `prefix` before the name; nothing where no known name is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return f" (did you mean {prefix + near[0]!r}?)" if near else ""
 
 
-def one_line(error: BaseException) -> str | None:
-    """What is wrong with the configuration, in one line; None if `error` is no refusal of one."""
+def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
+    """What is wrong with the configuration, in one line; None if `error` is no refusal of one.
+
+    Args:
+        error: raised while a configuration was composed or read.
+        overrides: of the command line; not every error names the one that it is about.
+    """
     for cause in _causes(error):
         if isinstance(cause, ConfigError):
             return str(cause)
@@ -122,11 +127,17 @@ def one_line(error: BaseException) -> str | None:
         return _unknown_choice(found[1])
     if found := re.search(r"Could not override '([^']+)'", text):
         full = found[1].lstrip("+")
+        if ".arguments." in full:
+            return f"{full} is an argument of your own code: it must be given as +{full}=VALUE"
         return f"{full} is no key of the configuration{_near_key(full, error)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} must be KEY=VALUE: {' '.join(_before_link(text).split())}"
     if text.startswith("Config group override must be"):
-        return "a group must be given one of its choices, got null or an empty value"
+        empty = [
+            name for name, _, value in (word.partition("=") for word in overrides) if value in {"", "null"}
+        ]
+        name = next((name for name in empty if (root() / "conf" / name).is_dir()), "a group")
+        return f"{name} must be given one of its choices, got nothing"
     for cause in _causes(error):
         if isinstance(cause, OmegaConfBaseException):
             key = cause.full_key or "configuration"
@@ -166,9 +177,9 @@ def _near_key(full: str, error: BaseException) -> str:
     section, _, last = full.rpartition(".")
     for cause in _causes(error):
         schema = getattr(cause, "object_type", None)
-        if section and is_dataclass(schema):
-            near = suggestion(last, [entry.name for entry in fields(schema)])
-            return near.replace("mean '", f"mean '{section}.")
+        if section and is_dataclass(schema) and getattr(cause, "full_key", None) == full:
+            names = [entry.name for entry in fields(schema)]
+            return suggestion(last, names, f"{section}.") or f" ({section} has {', '.join(names)})"
     if GlobalHydra.instance().is_initialized():
         GlobalHydra.instance().clear()
     return suggestion(full, [name for name, _own, _value in walk(typed(composed([])))])
@@ -185,8 +196,10 @@ def _refuse_unknown(config: StudyConfig) -> None:
             continue
         known = [entry.name for entry in fields(section)]
         for extra in vars(section).keys() - set(known):
-            near = suggestion(extra, known)
-            raise ConfigError(f"{name}.{extra}", f"is no key of the configuration{near}", vars(section)[extra])
+            near = suggestion(extra, known, f"{name}.")
+            raise ConfigError(
+                f"{name}.{extra}", f"is no key of the configuration{near}", vars(section)[extra]
+            )
 
 
 def _before_link(text: str) -> str:

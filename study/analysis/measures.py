@@ -49,9 +49,10 @@ def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
         rise: in nats, positive.
 
     Returns:
-        The extents, and `basin_reaches_edge`: 1 where the basin reaches the edge of the grid, so that its
-        width is a lower bound. All are infinite where the centre itself is not finite, and 0 where no cell
-        near the centre lies in the basin: it is then narrower than the grid can show.
+        The extents; `basin_reaches_edge`, 1 where the basin reaches the edge of the grid, so that its width
+        is a lower bound; `basin_unresolved`, 1 where along some axis it spans fewer than three coordinates of
+        the grid (the centre's among them), so that its width is no more than a guess below the spacing. The
+        extents are infinite where the centre itself is not finite.
     """
     (center,) = landscape.points.values()
     level = center.values["loss"] + rise
@@ -59,7 +60,7 @@ def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
     if len(landscape.shape) == 2:
         names = ["basin_width", "basin_width_alpha", "basin_width_beta"]
     if not np.isfinite(level):
-        return {**dict.fromkeys(names, np.inf), "basin_reaches_edge": 1.0}
+        return {**dict.fromkeys(names, np.inf), "basin_reaches_edge": 1.0, "basin_unresolved": 0.0}
     if len(landscape.shape) == 1:
         low, high = _interval(*along_line(landscape), center.coordinates[0], level)
         box = [(low, high)]
@@ -70,8 +71,17 @@ def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
         high > low and (low <= axis[0] or high >= axis[-1])
         for (low, high), axis in zip(box, landscape.axes.values(), strict=True)
     )
+    spanned = [
+        ((low <= known) & (known <= high)).sum()
+        for (low, high), axis, at in zip(box, landscape.axes.values(), center.coordinates, strict=True)
+        for known in [np.union1d(axis, at)]
+    ]
     values = [float(np.mean(widths)), *widths] if len(widths) == 2 else widths
-    return {**dict(zip(names, values, strict=True)), "basin_reaches_edge": float(edge)}
+    return {
+        **dict(zip(names, values, strict=True)),
+        "basin_reaches_edge": float(edge),
+        "basin_unresolved": float(min(spanned) < 3),
+    }
 
 
 def along_line(landscape: Landscape) -> tuple[np.ndarray, np.ndarray]:

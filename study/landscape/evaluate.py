@@ -13,7 +13,7 @@ from torch.func import functional_call
 from study.landscape.batches import Data, MicroBatch, ResidentData, read_splits
 from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
-from study.landscape.plan import EvaluationPlan, arguments
+from study.landscape.plan import EvaluationPlan, arguments, image_filters
 from study.landscape.result import Landscape, Point, Status
 from study.landscape.statistics import BATCH, layers_with_running_statistics, recompute
 from study.landscape.weights import Layout, Weights
@@ -183,6 +183,10 @@ class Evaluator:
         if weights.layout != self.layout:  # functional_call would silently take the model's own parameters
             raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
         parameters = weights.layout.views(weights.flat)
+        if self.plan.channels_last:
+            for name in image_filters(self.model):
+                if name in parameters:  # not one that is tied to another, or parametrised
+                    parameters[name] = parameters[name].contiguous(memory_format=torch.channels_last)
         if self.statistics is not None:
             buffers = recompute(
                 self.model, weights.buffers, lambda fresh: self._gather({**parameters, **fresh})

@@ -54,7 +54,7 @@ class EvaluationPlan:
             micro_batch = min(max(fitting, SMALLEST), LARGEST)
         return cls(
             micro_batch=micro_batch,
-            channels_last=any(isinstance(layer, nn.Conv2d) for layer in model.modules()),
+            channels_last=bool(image_filters(model)),
             device=str(device),
         )
 
@@ -73,6 +73,15 @@ class EvaluationPlan:
     def describe(self) -> dict[str, Any]:
         """JSON-able, for provenance and keys."""
         return asdict(self)
+
+
+def image_filters(model: nn.Module) -> list[str]:
+    """Names of the weights of 2-D convolutions, which take their memory layout from them."""
+    return [
+        f"{name}.weight" if name else "weight"
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
 
 
 def arguments(inputs: Any) -> tuple[Any, ...]:

@@ -1,0 +1,81 @@
+"""What the README says is so: its Python runs, its commands are accepted, its reference is the schema's."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.cli import COMMANDS
+from study.reference import BEGIN, END, reference
+from study.resolve import composed, typed
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language; a block without one has the language ""."""
+    found: list[tuple[str, list[str]]] = []
+    inside = False
+    for line in README.splitlines():
+        if line.startswith("```"):
+            inside = not inside
+            if inside:
+                found.append((line.removeprefix("```"), []))
+        elif inside:
+            found[-1][1].append(line)
+    return ["\n".join(lines) + "\n" for kind, lines in found if kind == language]
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("") for line in block.splitlines() if line.startswith("study ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def test_the_library_example_runs_without_hydra_and_mlflow(tmp_path: Path) -> None:
+    (example,) = blocks("python")
+    code = f"{example}\nimport sys\nassert not {{'hydra', 'omegaconf', 'mlflow'}} & set(sys.modules)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("(11, 11)\n")
+    assert (tmp_path / "contour.npz").exists()
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(commands()) >= 9
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_is_accepted(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STUDY_OUTPUT_DIR", str(tmp_path))
+    if words[0] in COMMANDS:
+        words = words[1:]
+    overrides = [word for word in words if "=" in word and not word.startswith("checkpoint=")]
+    if "-m" in words:
+        overrides = [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in overrides]
+    if overrides:
+        typed(composed(overrides))
+
+
+def test_the_reference_is_the_schemas() -> None:
+    assert README.split(BEGIN)[1].split(END)[0].strip() == reference().strip()
+
+
+def test_every_link_leads_somewhere() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+def test_the_file_map_names_what_is_there() -> None:
+    (house,) = [block for block in blocks("") if block.startswith("conf/ ")]
+    named = re.findall(r"\b([a-z]+\.py)\b", house)
+    assert len(named) >= 9
+    for name in named:
+        assert (ROOT / "study" / name).is_file(), name

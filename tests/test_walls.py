@@ -1,0 +1,128 @@
+"""Imports flow one way, modules stay small, and nothing runs what it reads."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import study
+
+PACKAGE = Path(study.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST = 350
+
+# What a part of the package may import of the package: itself, and these.
+ALLOWED = {
+    "landscape": {"study.files"},
+    "training": {"study.files"},
+    "analysis": {"study.landscape"},
+    "figures": {"study.landscape"},
+    "tracking": {"study.record", "study.files"},
+    "kinds": {"study.landscape", "study.analysis", "study.figures", "study.keys", "study.errors"},
+}
+# The modules that alone may import a library.
+OWNERS = {
+    "mlflow": {"tracking/mlflow_tracker.py"},
+    "hydra": {"cli.py", "resolve.py"},
+    "ray": set(),
+    "pickle": set(),
+    "dill": set(),
+    "cloudpickle": set(),
+    "joblib": set(),
+}
+# The modules that know configurations as OmegaConf has them; below, there are dataclasses only.
+OMEGACONF = {"cli.py", "resolve.py", "keys.py", "prepare.py", "run.py"}
+HEAVY = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "pandas", "matplotlib", "scipy", "sklearn"}
+
+
+def name_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).as_posix()
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Full names of all that a module imports, wherever the import stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (part.value for part in node.args if isinstance(part, ast.Constant))
+
+
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
+def module(request) -> Path:
+    return request.param
+
+
+def test_there_is_a_package_to_look_at():
+    assert {"cli.py", "run.py", "landscape/evaluate.py"} <= {name_of(module) for module in MODULES}
+
+
+def test_a_part_imports_only_what_lies_below_it(module):
+    part = name_of(module).partition("/")[0]
+    own = {name for name in imported(ast.parse(module.read_text())) if within(name, {"study"})}
+    if part in ALLOWED:
+        above = {name for name in own if not within(name, {f"study.{part}"} | ALLOWED[part])}
+        assert not above
+
+
+def test_a_library_has_one_door(module):
+    for name in imported(ast.parse(module.read_text())):
+        library = name.partition(".")[0]
+        assert name_of(module) in OWNERS.get(library, {name_of(module)}), f"{name} is imported"
+        if library == "omegaconf":
+            assert name_of(module) in OMEGACONF
+
+
+def test_nobody_imports_the_command_line(module):
+    if name_of(module) != "__main__.py":
+        assert not {name for name in imported(ast.parse(module.read_text())) if within(name, {"study.cli"})}
+
+
+def test_the_command_line_loads_nothing_heavy_before_it_is_needed():
+    for name in ("__init__.py", "__main__.py", "cli.py", "paths.py", "errors.py"):
+        tree = ast.parse((PACKAGE / name).read_text())
+        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert not {found.partition(".")[0] for found in imported(tree)} & HEAVY
+
+
+def test_a_module_is_one_idea(module):
+    assert len(module.read_text().splitlines()) <= LONGEST
+
+
+def test_nothing_runs_what_it_reads(module):
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {
+                "eval",
+                "exec",
+                "compile",
+                "__import__",
+                "torch.load",
+                "pickle.load",
+                "yaml.load",
+            }
+            assert not called.endswith(("np.load", "numpy.load")) or any(
+                keyword.arg == "allow_pickle" and ast.unparse(keyword.value) == "False"
+                for keyword in node.keywords
+            )
+            assert not any(
+                keyword.arg == "shell" and ast.unparse(keyword.value) != "False" for keyword in node.keywords
+            )
+
+
+def test_the_walls_would_fall(tmp_path):
+    """The reader of imports sees those inside functions and those made by name."""
+    source = (
+        "def f():\n    import mlflow.entities\n    from study.run import run\n    import_module('hydra')\n"
+    )
+    assert set(imported(ast.parse(source))) == {"mlflow.entities", "study.run.run", "hydra"}
+    assert not within("study.landscapes.x", {"study.landscape"})
