@@ -169,15 +169,18 @@ def print_outcome(outcome: "Outcome") -> None:
     from study.report import closing_table
 
     record = outcome.record
-    about = record.read_json("run.json")
+    about, tags = record.read_json("run.json"), record.read_json("state.json")["tags"]
     done = "finished before; nothing was repeated" if outcome.reused else "finished"
     print(f"\n{about['name']}: {done}\n")
     rows = closing_table(record)
     width = max((len(key) for key, _value in rows), default=0)
     for key, value in rows:
         print(f"  {key:<{width}}  {value:.6g}")
+    if "diverged" in tags:
+        print(f"\nthe training diverged, and no landscape is drawn: {tags['diverged']}")
     figures = sorted(name for name in record.files() if name.endswith(".png"))
-    print("\nfigures:")
+    if figures:
+        print("\nfigures:")
     for name in figures:
         print(f"  {record.path / name}")
     print(f"\nall of it: {record.path}")
@@ -243,9 +246,10 @@ def sync(arguments: Sequence[str]) -> None:
 
     config = _resolved(arguments)
     tracker = make_tracker(config.tracking, config.output_dir)
-    records = Record.all(config.output_dir)
-    busy = 0
-    for record in records:
+    if tracker.address() is None:
+        refuse("tracking must be local or server to upload to, got 'none'")
+    mirrored, busy, failures = 0, 0, []
+    for record in Record.all(config.output_dir):
         with record.lock(wait=False) as held:
             if not held:
                 busy += 1
@@ -253,10 +257,14 @@ def sync(arguments: Sequence[str]) -> None:
             if record.state is State.RUNNING:
                 record.set_state(State.KILLED)
             try:
-                tracker.mirror(record)
+                mirrored += tracker.mirror(record)
             except Exception as error:  # whatever a store, a network or a client library may throw
-                refuse(f"{tracker.address()} cannot be reached: {' '.join(str(error).split())[:300]}")
-    print(f"{len(records) - busy} runs mirrored to {tracker.address()}, {busy} still running")
+                failures.append(
+                    f"{record.config_hash} was not uploaded: {' '.join(str(error).split())[:300]}"
+                )
+    print(f"{mirrored} runs mirrored to {tracker.address()}, {busy} still running")
+    if failures:
+        refuse(f"{len(failures)} failed; the first: {failures[0]}")
 
 
 def refuse(line: str) -> NoReturn:

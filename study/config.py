@@ -276,9 +276,13 @@ class StudyConfig:
                 rule = f"is set by the choice in the group landscape: must be {' or '.join(kinds)}"
                 raise ConfigError(f"landscape.{name}.kind", rule, own.kind)
         for name in self.landscape:
+            if name in RESERVED:
+                raise ConfigError("landscape", f"names must not be {', '.join(RESERVED)}: metrics are", name)
             if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
                 raise ConfigError("landscape", "names must be letters, digits, - and _", name)
 
+
+RESERVED = ("train", "test", "weights", "training")
 
 # The names that a schema may carry: a name set without the choice that brings its schema is a mistake.
 NAMES: dict[type, tuple[str, ...]] = {

@@ -68,6 +68,9 @@ def typed(config: DictConfig) -> StudyConfig:
     _refuse_unknown(result)
     check(result)
     result.output_dir = str(Path(result.output_dir).expanduser().resolve())
+    if result.tracking.name == "local" and set("%?#") & set(result.output_dir):
+        rule = "must have none of % ? # in its path, which the address of the MLflow store cannot hold"
+        raise ConfigError("output_dir", rule, result.output_dir)
     return result
 
 

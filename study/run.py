@@ -61,8 +61,8 @@ def run(prepared: Prepared) -> Outcome:
         if not prepared.config.reuse:
             record.discard()
         if record.state is State.FINISHED and _is_whole(record, prepared.config):
-            tracker.mirror(record)
-            return Outcome(record, State.FINISHED, True, tracker.address())
+            mirrored = tracker.mirror(record)
+            return Outcome(record, State.FINISHED, True, tracker.address() if mirrored else None)
         try:
             if not record.holds("run.json"):
                 record.create(about(prepared))
@@ -85,8 +85,8 @@ def run(prepared: Prepared) -> Outcome:
             tracker.mirror(record)
             raise
         record.set_state(State.FINISHED, **tags)
-        tracker.mirror(record)
-    return Outcome(record, State.FINISHED, False, tracker.address())
+        mirrored = tracker.mirror(record)
+    return Outcome(record, State.FINISHED, False, tracker.address() if mirrored else None)
 
 
 def make_tracker(config: TrackingConfig, output_dir: str) -> Tracker:

@@ -76,11 +76,11 @@ class MlflowTracker:
         """The store's address without credentials."""
         return self.uri
 
-    def mirror(self, record: Record) -> None:
+    def mirror(self, record: Record) -> bool:
         """Make the store hold what the record holds; a record that says nothing of itself is left out."""
         if not (record.holds("run.json") and record.holds("state.json")):
             log.warning("%s never started, or is damaged: it is not uploaded", record.path)
-            return
+            return False
         client = self._open()
         progress = record.mirrored().get(self.address(), {})
         if progress and not self._has(client, progress["run_id"]):
@@ -96,6 +96,7 @@ class MlflowTracker:
         if progress["state"] != state:
             self._send_state(client, run_id, state, progress["state"])
         record.set_mirrored(self.address(), {**progress, "state": state})
+        return True
 
     def _send_state(
         self, client: "mlflow.MlflowClient", run_id: str, state: dict[str, Any], before: dict[str, Any]

@@ -15,8 +15,12 @@ log = logging.getLogger(__name__)
 class Tracker(Protocol):
     """Mirrors records to a store."""
 
-    def mirror(self, record: Record) -> None:
-        """Make the store hold what the record holds. Asked twice, it changes nothing the second time."""
+    def mirror(self, record: Record) -> bool:
+        """Make the store hold what the record holds. Asked twice, it changes nothing the second time.
+
+        Returns:
+            Whether the store holds it now; not where there is no store, or the record says nothing of itself.
+        """
 
     def address(self) -> str | None:
         """Where the store is, without credentials; None if there is none."""
@@ -25,8 +29,9 @@ class Tracker(Protocol):
 class NullTracker:
     """No store: the record is enough."""
 
-    def mirror(self, record: Record) -> None:
+    def mirror(self, record: Record) -> bool:
         """Do nothing."""
+        return False
 
     def address(self) -> None:
         """None."""
@@ -47,13 +52,13 @@ class PatientTracker:
         self.failed: str | None = None
         self._next_try = 0.0
 
-    def mirror(self, record: Record) -> None:
+    def mirror(self, record: Record) -> bool:
         """Mirror the record if the store can be reached."""
         started = time.monotonic()
         if started < self._next_try and record.state is State.RUNNING:
-            return
+            return False
         try:
-            self.tracker.mirror(record)
+            mirrored = self.tracker.mirror(record)
             self.failed = None
         except Exception as error:  # whatever a store, a network or a client library may throw
             reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -66,6 +71,8 @@ class PatientTracker:
                 )
             self.failed = reason
             self._next_try = time.monotonic() + PATIENCE * (time.monotonic() - started)
+            return False
+        return mirrored
 
     def address(self) -> str | None:
         """The address of the tracker asked."""
