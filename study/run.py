@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -226,9 +227,8 @@ def _look(name: str, config: LandscapeConfig, prepared: Prepared, record: Record
             seen = look(config, prepared.config.evaluation, prepared.model, prepared.data, trained, on_point)
             seconds = time.perf_counter() - started
         record.write(f"{stem}.npz", seen.landscape.to_bytes())
-        finite = {key: value for key, value in seen.measures.items() if abs(value) < float("inf")}
-        others = {key: str(value) for key, value in seen.measures.items() if key not in finite}
-        record.write_json(f"{stem}.json", {"measures": {**finite, **others}, "seconds": seconds})
+        measures = {key: value if isfinite(value) else str(value) for key, value in seen.measures.items()}
+        record.write_json(f"{stem}.json", {"measures": measures, "seconds": seconds})
     landscape = Landscape.from_bytes(record.read(f"{stem}.npz"))
     measures = record.read_json(f"{stem}.json")["measures"]
     record.log({f"{name}/{key}": float(value) for key, value in measures.items()})
