@@ -17,7 +17,7 @@ from study.training.checkpoints import TrainingState, snapshot
 from study.training.data import Augmentation, Examples
 from study.training.schedules import Budget, Schedule
 
-EVALUATION_BATCH = 256
+EVALUATION_BATCH = 100
 """Examples at once in evaluation, whatever the training's batch size: runs that differ in it read alike."""
 
 
