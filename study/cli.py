@@ -67,7 +67,8 @@ def main() -> None:
     if bare and first not in COMMANDS:
         refuse(f"{first!r} is no command: must be one of {', '.join(COMMANDS)}, or KEY=VALUE")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     try:
         if bare:
             COMMANDS[first](arguments[1:])

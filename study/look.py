@@ -15,7 +15,7 @@ from study.landscape.geometry import BatchStatistics
 from study.landscape.result import Landscape
 from study.landscape.statistics import layers_with_running_statistics
 from study.training.data import DataSet, Examples
-from study.training.loop import mean_loss
+from study.training.loop import EVALUATION_BATCH, mean_loss
 
 LOSS = partial(functional.cross_entropy, reduction="none")  # plain, whatever the network was trained with
 
@@ -83,7 +83,7 @@ def look(
     with Evaluator.open(model, LOSS, batches, "frozen", **settings) as evaluator:
         stored = evaluator.measure(trained.solution).values
     for name, examples in splits.items():
-        by_training = mean_loss(model, examples, len(examples) if len(examples) < 256 else 256).loss
+        by_training = mean_loss(model, examples, EVALUATION_BATCH).loss
         measures |= {
             f"{name}/self_check": abs(at_solution[f"{name}/loss"] - again[f"{name}/loss"]),
             f"{name}/self_check_training": abs(stored[f"{name}/loss"] - by_training)

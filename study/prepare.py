@@ -164,7 +164,7 @@ def _check_forward(model: nn.Module, data: DataSet) -> None:
     Raises:
         ConfigError: naming the shape that it gives.
     """
-    examples = data.train.inputs[:2]
+    examples = data.train.inputs[:2].clone()
     with torch.inference_mode():
         given = copy.deepcopy(model).eval()(examples)
     shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
@@ -182,7 +182,7 @@ def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:
         return
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            copy.deepcopy(model).train()(data.train.inputs[:1])
+            copy.deepcopy(model).train()(data.train.inputs[:1].clone())
     except ValueError as error:
         rule = f"must not leave a batch of one of {len(data.train)} examples to this network ({error})"
         raise ConfigError("training.batch_size", rule, batch_size) from error

@@ -86,7 +86,11 @@ def run(prepared: Prepared) -> Outcome:
             tracker.mirror(record)
             raise
         record.set_state(State.FINISHED, **tags)
-        mirrored = tracker.mirror(record)
+        try:
+            mirrored = tracker.mirror(record)
+        except KeyboardInterrupt:  # finished it is: the mirror must not say that it runs
+            tracker.mirror(record)
+            raise
     return Outcome(record, State.FINISHED, False, tracker.address() if mirrored else None)
 
 

@@ -58,8 +58,9 @@ def figures(landscape: Landscape, title: str, caption: str) -> Mapping[str, "Fig
     drawn = {}
     for position, split in enumerate(landscape.splits):
         suffix = f".{split}" if position else ""
-        drawn[suffix] = contour_figure(landscape, split=split, title=title, caption=caption)
-        drawn[f"{suffix}.surface"] = surface_figure(landscape, split=split, title=title, caption=caption)
+        of_split = f"{title}: {split} split" if len(landscape.splits) > 1 else title
+        drawn[suffix] = contour_figure(landscape, split=split, title=of_split, caption=caption)
+        drawn[f"{suffix}.surface"] = surface_figure(landscape, split=split, title=of_split, caption=caption)
     return drawn
 
 

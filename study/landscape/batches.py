@@ -75,7 +75,7 @@ class ResidentData:
     def head(self, count: int) -> Any:
         """The inputs of the first `count` examples, or of the first chunk where that has fewer."""
         inputs, _targets = self.chunks[0]
-        return _part(inputs, 0, min(count, self.sizes[0]))
+        return tree_map(_copied, _part(inputs, 0, min(count, self.sizes[0])))
 
     def placed(self, plan: EvaluationPlan) -> "ResidentData":
         """The same examples on the plan's device and in its memory layout."""
@@ -95,9 +95,8 @@ class ResidentData:
         offset = 0
         for (inputs, targets), size in zip(self.chunks, self.sizes, strict=True):
             for start, stop in plan.bounds(size):
-                yield MicroBatch(
-                    offset + start, offset + stop, _part(inputs, start, stop), _part(targets, start, stop)
-                )
+                own = tree_map(_copied, _part(inputs, start, stop))  # a model may write to its input
+                yield MicroBatch(offset + start, offset + stop, own, _part(targets, start, stop))
             offset += size
 
 
@@ -145,6 +144,10 @@ def _joined(pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
     columns = zip(*(tree_flatten(pair)[0] for pair in pairs), strict=True)
     joined = [torch.cat(column) if isinstance(column[0], Tensor) else column[0] for column in columns]
     return tree_unflatten(joined, tree_flatten(pairs[0])[1])
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
 def _part(tree: Any, start: int, stop: int) -> Any:

@@ -48,7 +48,7 @@ def mean_loss(model: nn.Module, examples: Examples, batch_size: int) -> Evaluati
         model.eval()
         for start in range(0, len(examples), batch_size):
             targets = examples.targets[start : start + batch_size]
-            logits = model(examples.inputs[start : start + batch_size])
+            logits = model(examples.inputs[start : start + batch_size].clone())
             losses[start : start + batch_size] = cross_entropy(logits, targets, reduction="none")
             correct += int((logits.argmax(dim=1) == targets).sum())
     return Evaluation(losses.sum().item() / len(examples), correct / len(examples))

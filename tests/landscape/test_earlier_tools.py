@@ -209,3 +209,20 @@ def test_15_one_dimensional_parameters_are_not_their_own_direction():
             assert abs(cosine(first, second)) < 4 / np.sqrt(400), name
         torch.testing.assert_close(delta.norm(), own.norm())
         assert not theta.layout.views(random_direction(theta).flat)[name].any(), "by default they do not move"
+
+
+def test_a_model_that_writes_to_its_input_changes_nobodys_data():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.linear(x.sub_(0.5).mul_(1.5))
+
+    inputs, targets = torch.rand(70, 3), torch.arange(70) % 2
+    before, model = inputs.clone(), InPlace()
+    loss = nn.CrossEntropyLoss(reduction="none")
+    landscape = evaluate(model, loss, [(inputs, targets)], Line.random(model), Grid.line(-1, 1, 3))
+    assert torch.equal(inputs, before)
+    assert landscape.values["loss"][1] == landscape.points["centre"].values["loss"]
