@@ -80,8 +80,10 @@ def look(
     at_solution = landscape.points[trained.solution_name].values
     with Evaluator.open(model, LOSS, batches, policy, **settings) as evaluator:
         again = evaluator.measure(trained.solution).values
-    with Evaluator.open(model, LOSS, batches, "frozen", **settings) as evaluator:
-        stored = evaluator.measure(trained.solution).values
+    stored = again
+    if policy != "frozen":
+        with Evaluator.open(model, LOSS, batches, "frozen", **settings) as evaluator:
+            stored = evaluator.measure(trained.solution).values
     for name, examples in splits.items():
         by_training = mean_loss(model, examples, EVALUATION_BATCH).loss
         measures |= {

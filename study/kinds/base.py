@@ -52,6 +52,15 @@ class RandomDirectionConfig(LandscapeConfig):
         "rise above the solution's loss, in nats, that bounds the basin whose width is measured", above=0
     )
 
+    @property
+    def direction_arguments(self) -> dict[str, Any]:
+        """What `Line.random` and `Plane.random` take of it."""
+        return {
+            "normalization": self.normalization,
+            "seed": self.direction_seed,
+            "include_bias_and_norm": self.include_bias_and_norm,
+        }
+
     def check(self, name: str) -> None:
         """Refuse a policy that needs two sets of weights.
 

@@ -27,13 +27,7 @@ class PlaneConfig(RandomDirectionConfig):
 
 def geometry(config: PlaneConfig, trained: Trained) -> Plane:
     """The plane through θ* along the seed's first two directions."""
-    return Plane.random(
-        trained.solution,
-        normalization=config.normalization,  # type: ignore[arg-type]  # one of the choices of its key
-        seed=config.direction_seed,
-        include_bias_and_norm=config.include_bias_and_norm,
-        name=trained.solution_name,
-    )
+    return Plane.random(trained.solution, name=trained.solution_name, **config.direction_arguments)
 
 
 def grid(config: PlaneConfig) -> Grid:

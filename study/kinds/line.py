@@ -25,13 +25,7 @@ class LineConfig(RandomDirectionConfig):
 
 def geometry(config: LineConfig, trained: Trained) -> Line:
     """The line through θ* along the seed's first direction."""
-    return Line.random(
-        trained.solution,
-        normalization=config.normalization,  # type: ignore[arg-type]  # one of the choices of its key
-        seed=config.direction_seed,
-        include_bias_and_norm=config.include_bias_and_norm,
-        name=trained.solution_name,
-    )
+    return Line.random(trained.solution, name=trained.solution_name, **config.direction_arguments)
 
 
 def grid(config: LineConfig) -> Grid:
