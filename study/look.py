@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 from torch.nn import functional
@@ -53,7 +53,7 @@ def look(
     """
     kind = KINDS[config.kind]
     geometry = kind.geometry(config, trained)
-    policy: BatchStatistics = config.batch_statistics or geometry.default_batch_statistics  # type: ignore[assignment]
+    policy = cast(BatchStatistics, config.batch_statistics or geometry.default_batch_statistics)
     splits = {name: subset(getattr(data, name), config) for name in config.splits}
     batches = {name: [(examples.inputs, examples.targets)] for name, examples in splits.items()}
     gathered = data.train.take(min(evaluation.statistics_examples, len(data.train)), config.subset_seed)

@@ -114,6 +114,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "tags": {key: value for key, value in tags.items() if value},
         "choices": prepared.choices,
         "identity": prepared.identity.content,
+        "landscapes": list(config.landscape),
         "parameters": count_parameters(prepared.model),
         "params": flat(OmegaConf.to_container(structured, resolve=True)),
         "data": [

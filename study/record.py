@@ -1,4 +1,4 @@
-"""A run's folder: all that it produced, and the source of truth.
+"""A run's folder, or a sweep's: all that it produced, and the source of truth.
 
 Every file is written whole or not at all, and counts only once `manifest.json` holds its checksum: what a
 kill leaves half-done is found missing, and is made again.
@@ -7,23 +7,22 @@ kill leaves half-done is found missing, and is made again.
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from study.files import write_atomically
+from study.files import link_atomically, locked, write_atomically
 
 log = logging.getLogger(__name__)
 
-RUNS = "runs"
+RUNS, SWEEPS, COMPARISONS = "runs", "sweeps", "comparisons"  # folders of output_dir
 MANIFEST = "manifest.json"
 MIRROR = "mirror.json"
 
@@ -60,60 +59,52 @@ class MetricPoint:
 
 @dataclass
 class Record:
-    """The folder of one run. One process at a time writes to it, under `lock`.
+    """The folder of one run, sweep or comparison. One process at a time writes to it, under `lock`.
 
     Attributes:
-        path: the folder, `output_dir/runs/<config_hash>`.
+        path: the folder, `output_dir/runs/<config_hash>` for a run.
     """
 
     path: Path
     _manifest: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def at(cls, output_dir: str | Path, config_hash: str) -> "Record":
-        """The record of a run, which need not exist yet."""
-        record = cls(Path(output_dir).resolve() / RUNS / config_hash)
+    def at(cls, output_dir: str | Path, name: str, folder: str = RUNS) -> "Record":
+        """The record of that name in a folder of `output_dir`; it need not exist yet."""
+        record = cls(Path(output_dir).resolve() / folder / name)
         record.reload()
         return record
 
     @classmethod
-    def all(cls, output_dir: str | Path) -> list["Record"]:
-        """Every record under `output_dir`, in order of its hash."""
-        folders = sorted((Path(output_dir).resolve() / RUNS).glob("*/run.json"))
-        return [cls.at(output_dir, file.parent.name) for file in folders]
+    def all(cls, output_dir: str | Path, folder: str = RUNS) -> list["Record"]:
+        """Every record in a folder of `output_dir`, in order of its name."""
+        files = sorted((Path(output_dir).resolve() / folder).glob("*/run.json"))
+        return [cls.at(output_dir, file.parent.name, folder) for file in files]
 
     @property
     def config_hash(self) -> str:
-        """Name of the folder."""
+        """Name of the folder: of a run, the hash of its configuration."""
         return self.path.name
 
+    @property
+    def output_dir(self) -> Path:
+        """The folder that holds this record and those beside it."""
+        return self.path.parent.parent
+
     @contextmanager
-    def lock(self, *, wait: bool = True, waiting: Any = None) -> Iterator[bool]:
+    def lock(self, *, wait: bool = True, waiting: Callable[[], None] | None = None) -> Iterator[bool]:
         """Hold the one lock of this hash, across processes.
 
         Args:
             wait: whether to wait for another process; if not, False is given where it is taken.
-            waiting: called once, without arguments, before a wait.
+            waiting: called once before a wait.
         """
-        locks = self.path.parent / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{self.config_hash}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if not wait:
-                yield False
-                return
-            if waiting is not None:
-                waiting()
-            lock.acquire()
-        try:
-            for left in self.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
-                left.unlink(missing_ok=True)
-            self.reload()
-            yield True
-        finally:
-            lock.release()
+        with locked(self.path.parent / ".locks" / f"{self.path.name}.lock", wait, waiting) as held:
+            if held:
+                for left in self.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
+                    left.unlink(missing_ok=True)
+                self.reload()
+            yield held
 
     def reload(self) -> None:
         """Read the manifest anew: another process may have written it."""
@@ -165,6 +156,19 @@ class Record:
             return False
         return True
 
+    def take(self, other: "Record", names: Iterable[str]) -> None:
+        """Take over files of another record: one more name for the same bytes where the disk allows it.
+
+        Raises:
+            DamagedFileError: if one of them is missing or damaged; those before it are taken.
+        """
+        for name in names:
+            content = other.read(name)
+            if not link_atomically(other._file(name), self._file(name)):
+                write_atomically(self._file(name), content)
+            self._manifest[name] = hashlib.sha256(content).hexdigest()
+            self._write_manifest()
+
     def remove(self, name: str) -> None:
         """Take a file out of the record."""
         if self._manifest.pop(name, None) is not None:
@@ -203,14 +207,18 @@ class Record:
         return State(self.read_json("state.json")["state"]) if self.holds("state.json") else None
 
     def log(self, values: dict[str, float], step: int = 0) -> None:
+        """Keep metrics of one step."""
+        self.keep(MetricPoint(key, value, step, now()) for key, value in values.items())
+
+    def keep(self, metrics: Iterable[MetricPoint]) -> None:
         """Keep metrics. A key's step that is there already keeps its time, so a mirror sees one point."""
         series = self.read_json("metrics.json") if self.holds("metrics.json") else {}
-        for key, value in values.items():
-            points = {point[0]: point for point in series.get(key, [])}
-            timestamp = points[step][2] if step in points else now()
-            finite = value == value and abs(value) != float("inf")
-            points[step] = [step, value if finite else str(value), timestamp]
-            series[key] = [points[at] for at in sorted(points)]
+        for new in metrics:
+            points = {point[0]: point for point in series.get(new.key, [])}
+            timestamp = points[new.step][2] if new.step in points else new.timestamp
+            value = new.value if math.isfinite(new.value) else str(new.value)
+            points[new.step] = [new.step, value, timestamp]
+            series[new.key] = [points[at] for at in sorted(points)]
         self.write_json("metrics.json", series)
 
     def metrics(self) -> list[MetricPoint]:

@@ -1,5 +1,6 @@
 """The pages and pictures of a run."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from study.config import StudyConfig
@@ -54,12 +55,14 @@ def pictures(name: str, config: LandscapeConfig, landscape: Landscape, text: str
     return {**files, f"landscapes/{name}.html": page.encode()}
 
 
-def run_page(record: Record, config: StudyConfig) -> str:
+def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> str:
     """The report of a run, Markdown: what it reached, what its landscapes measure, whether checks hold."""
-    about, state, values = record.read_json("run.json"), record.read_json("state.json"), record.latest()
+    about, values = record.read_json("run.json"), record.latest()
     lines = [f"# {about['name']}", "", f"Run `{record.config_hash}`, {about['parameters']:,} parameters.", ""]
-    if "diverged" in state["tags"]:
-        lines += [f"**The training diverged**: {state['tags']['diverged']}. No landscape is drawn of it.", ""]
+    if "trained_by" in tags:
+        lines += [f"The network was trained by run `{tags['trained_by']}`.", ""]
+    if "diverged" in tags:
+        lines += [f"**The training diverged**: {tags['diverged']}. No landscape is drawn of it.", ""]
     if "checkpoint" in about["tags"]:
         lines += [f"The weights are those of {about['tags']['checkpoint']}.", ""]
     final = [(key, values[key]) for key in FINAL if key in values]

@@ -7,29 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from study import build, report
-from study.config import MlflowConfig, StudyConfig, TrackingConfig
-from study.identity import seeds
+from study import report
+from study.config import MlflowConfig, TrackingConfig
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 from study.look import look
 from study.prepare import Prepared, about, shown
-from study.record import DamagedFileError, Record, State
+from study.record import SWEEPS, Record, State
 from study.source import TRAINING, checkpoint_name
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
-from study.training.checkpoints import TrainingState, decode_weights, encode_weights, load_weights
-from study.training.loop import Checkpoint, EpochRecord, TrainingOutcome, train
+from study.train import train_once
+from study.training.checkpoints import decode_weights, load_weights
 
 log = logging.getLogger(__name__)
-
-TRAINING_STATE = "training_state.json"
 
 
 @dataclass(frozen=True)
@@ -49,33 +45,37 @@ class Outcome:
     tracking: str | None
 
 
-def run(prepared: Prepared) -> Outcome:
+def run(prepared: Prepared, sweep: str | None = None) -> Outcome:
     """Do what the configuration asks for, and keep and mirror it. What is finished already is not repeated.
+
+    Args:
+        prepared: the run.
+        sweep: hash of the sweep that it is one of; its mirror is then linked below the sweep's.
 
     Raises:
         KeyboardInterrupt: passed on, once the run is marked as killed.
         Exception: passed on, once the run is marked as failed and its traceback kept.
     """
-    record = prepared.record
-    tracker = PatientTracker(make_tracker(prepared.config.tracking, prepared.config.output_dir))
+    config, record = prepared.config, prepared.record
+    tracker = PatientTracker(make_tracker(config.tracking, config.output_dir))
     with record.lock(waiting=lambda: log.warning("another process works on %s: waiting", record.path)):
-        if not prepared.config.reuse:
+        if not config.reuse:
             record.discard()
-        if record.state is State.FINISHED and _is_whole(record, prepared.config):
+        if is_finished(record):
             mirrored = tracker.mirror(record)
             return Outcome(record, State.FINISHED, True, tracker.address() if mirrored else None)
         try:
             if not record.holds("run.json"):
                 record.create(about(prepared))
             if not record.holds("config.yaml"):
-                record.write("config.yaml", OmegaConf.to_yaml(shown(prepared.config)))
+                record.write("config.yaml", OmegaConf.to_yaml(shown(config)))
             record.set_state(State.RUNNING)
             tracker.mirror(record)
-            diverged = _work(prepared, record, tracker)
-            tags = {"diverged": diverged} if diverged else {}
+            if sweep is not None:
+                tracker.link(Record.at(config.output_dir, sweep, SWEEPS), [record])
+            tags = _work(prepared, record, tracker)
             record.remove("error.txt")
-            record.set_state(State.RUNNING, **tags)  # the report reads them
-            record.write("report.md", report.run_page(record, prepared.config))
+            record.write("report.md", report.run_page(record, config, tags))
         except KeyboardInterrupt:
             record.set_state(State.KILLED)
             tracker.mirror(record)
@@ -94,6 +94,16 @@ def run(prepared: Prepared) -> Outcome:
     return Outcome(record, State.FINISHED, False, tracker.address() if mirrored else None)
 
 
+def is_finished(record: Record) -> bool:
+    """Whether a run is finished, and all that it has to show is there, undamaged."""
+    if record.state is not State.FINISHED or not record.holds("run.json"):
+        return False
+    diverged = "diverged" in record.read_json("state.json")["tags"]
+    names = [] if diverged else record.read_json("run.json").get("landscapes", [])
+    expected = {"config.yaml", "metrics.json", "report.md", *(f"landscapes/{name}.npz" for name in names)}
+    return all(record.holds(name) for name in expected | set(record.files()))
+
+
 def make_tracker(config: TrackingConfig, output_dir: str) -> Tracker:
     """The tracker that the configuration asks for."""
     if isinstance(config, MlflowConfig):
@@ -103,15 +113,18 @@ def make_tracker(config: TrackingConfig, output_dir: str) -> Tracker:
     return NullTracker()
 
 
-def _work(prepared: Prepared, record: Record, tracker: Tracker) -> str | None:
-    """Train and look. Returns why the training diverged, if it did."""
+def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str]:
+    """Train and look. Returns what else is to be known of the run, as its tags."""
     config = prepared.config
     torch.set_num_threads(config.training.threads)
+    tags = {}
     if prepared.source is None:
-        _train(prepared, record, tracker)
+        train_once(prepared, record, on_epoch=lambda: tracker.mirror(record))
         summary = record.read_json(TRAINING)
+        if "trained_by" in summary:
+            tags["trained_by"] = summary["trained_by"]
         if summary["diverged"]:
-            return str(summary["message"])
+            return {**tags, "diverged": str(summary["message"])}
         updates = summary["checkpoints"]
         states = [decode_weights(record.read(checkpoint_name(at)))[0] for at in (updates[0], updates[-1])]
         initialisation, solution, name = states[0], states[1], "solution"
@@ -127,99 +140,15 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> str | None:
         initialisation=Weights.from_state(model, initialisation) if initialisation else None,
         solution_name=name,
     )
+    broken = []
     for landscape_name, landscape_config in config.landscape.items():
         _look(landscape_name, landscape_config, prepared, record, trained)
+        broken += report.broken_checks(landscape_name, record.latest())
         tracker.mirror(record)
-    return None
-
-
-def _train(prepared: Prepared, record: Record, tracker: Tracker) -> None:
-    """Train, unless that is finished; go on from the last finished epoch if there is one."""
-    whole = all(record.holds(name) for name in ("metrics.json", *_checkpoints(record)))
-    if whole and record.holds(TRAINING):
-        return
-    config, data = prepared.config, prepared.data
-    training = config.training
-    # Anew, even where `prepared` has been trained with before.
-    model = build.model(config.model, data, seeds(config)[0], training.device)
-    resume = _kept_state(record) if whole else None
-    if resume is not None:
-        log.warning("going on with the training after epoch %d", resume.epoch)
-    budget = build.budget(training, len(data.train))
-    started = time.perf_counter()
-
-    def on_checkpoint(checkpoint: Checkpoint) -> None:
-        encoded = encode_weights(checkpoint.state, update=checkpoint.update, epoch=checkpoint.epoch)
-        record.write(checkpoint_name(checkpoint.update), encoded)
-
-    def on_epoch(epoch: EpochRecord) -> None:
-        record.log(epoch.values, step=epoch.epoch)
-        tracker.mirror(record)
-
-    outcome: TrainingOutcome = train(
-        model,
-        data.train,
-        data.test,
-        build.optimizer(config, model),
-        budget=budget,
-        schedule=build.schedule(training, budget.updates_per_epoch),
-        batch_size=training.batch_size,
-        order_seed=seeds(config)[1],
-        label_smoothing=training.label_smoothing,
-        augmentation=build.augmentation(config.data),
-        stop_at_train_loss=training.stop_at_train_loss,
-        checkpoint_every=training.checkpoint_every,
-        on_checkpoint=on_checkpoint,
-        on_epoch=on_epoch,
-        on_state=lambda state: _keep_state(record, state),
-        resume=resume,
-    )
-    kept = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
-    record.write_json(
-        TRAINING,
-        {
-            "updates": outcome.updates,
-            "epochs": outcome.epochs,
-            "diverged": outcome.diverged,
-            "message": outcome.message,
-            "stopped_early": outcome.stopped_early,
-            "checkpoints": kept,
-            "seconds": time.perf_counter() - started,
-        },
-    )
-    for name in _state_files(record):
-        record.remove(name)
-    if outcome.message:
-        log.warning("%s", outcome.message)
-
-
-def _keep_state(record: Record, state: TrainingState) -> None:
-    """Replace the rolling training state. Its JSON names its tensors, so the two always fit together."""
-    before = _state_files(record)
-    tensors, rest = state.encode()
-    name = f"training_state_{state.epoch:06d}.safetensors"
-    record.write(name, tensors)
-    record.write_json(TRAINING_STATE, {"tensors": name, **rest})
-    for old in before:
-        if old not in (name, TRAINING_STATE):
-            record.remove(old)
-
-
-def _kept_state(record: Record) -> TrainingState | None:
-    """The training state to go on from, if there is a whole one."""
-    try:
-        rest = record.read_json(TRAINING_STATE)
-        return TrainingState.decode(record.read(rest["tensors"]), rest)
-    except DamagedFileError:
-        return None
-
-
-def _checkpoints(record: Record) -> list[str]:
-    return [name for name in record.files() if name.startswith("checkpoints/")]
-
-
-def _state_files(record: Record) -> list[str]:
-    return [name for name in record.files() if name.startswith("training_state")]
+    if broken:
+        tags["self_check_failed"] = ", ".join(broken)
+        log.warning("self-checks failed, do not trust these landscapes: %s", ", ".join(broken))
+    return tags
 
 
 def _look(name: str, config: LandscapeConfig, prepared: Prepared, record: Record, trained: Trained) -> None:
@@ -240,14 +169,6 @@ def _look(name: str, config: LandscapeConfig, prepared: Prepared, record: Record
     caption = report.caption(config, landscape, prepared)
     for file, content in report.pictures(name, config, landscape, caption).items():
         record.write(file, content)
-
-
-def _is_whole(record: Record, config: StudyConfig) -> bool:
-    """Whether all that a finished run has to show is there, undamaged."""
-    diverged = "diverged" in record.read_json("state.json")["tags"]
-    landscapes = [] if diverged else [f"landscapes/{name}.npz" for name in config.landscape]
-    expected = {"run.json", "config.yaml", "metrics.json", "report.md", *landscapes}
-    return all(record.holds(name) for name in expected | set(record.files()))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ import torch
 
 from study import look as look_module
 from study import run as run_module
+from study import train as train_module
 from study.config import StudyConfig
 from study.errors import ConfigError
 from study.landscape.result import Landscape
 from study.prepare import prepare
-from study.record import Record, State
+from study.record import MetricPoint, Record, State
 from study.run import Outcome, run
 from study.source import checkpoint_name
 from study.training.checkpoints import decode_weights
@@ -70,7 +72,7 @@ def assert_same_run(record: Record, other: Record) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The kinds of the landscapes that were evaluated, and `training` for each training that began."""
     done: list[str] = []
-    look, train = run_module.look, run_module.train
+    look, train = run_module.look, train_module.train
 
     def looking(config: object, *rest: object) -> look_module.Look:
         done.append(config.kind)
@@ -81,7 +83,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return train(*rest, **settings)
 
     monkeypatch.setattr(run_module, "look", looking)
-    monkeypatch.setattr(run_module, "train", training)
+    monkeypatch.setattr(train_module, "train", training)
     return done
 
 
@@ -287,13 +289,95 @@ def test_what_says_what_the_run_is_is_written_again(start: Start, plain_pictures
     assert start().reused
 
 
-def test_another_landscape_is_another_run_of_the_same_training(start: Start, plain_pictures: None):
-    first, second = start().record, start(looks=LOOKS).record
+# Nothing twice
+
+
+def by_epoch(record: Record) -> list[MetricPoint]:
+    return [point for point in record.metrics() if point.key.startswith(train_module.METRICS)]
+
+
+def test_another_landscape_is_another_run_of_the_same_training(
+    start: Start, seen: list[str], plain_pictures: None
+):
+    first = start().record
+    seen.clear()
+    second = start(looks=LOOKS).record
+    assert seen == ["interpolation", "line"]  # nothing is trained
     assert first.path != second.path
     tags = [record.read_json("run.json")["tags"] for record in (first, second)]
     assert tags[0]["training_hash"] == tags[1]["training_hash"]
     for name in CHECKPOINTS:
         assert first.read(name) == second.read(name)
+        assert (first.path / name).samefile(second.path / name)  # the bytes are there once
+    assert by_epoch(second) == by_epoch(first)  # with the times at which they were measured
+    assert second.read_json("state.json")["tags"] == {"trained_by": first.config_hash}
+    assert f"trained by run `{first.config_hash}`" in second.read("report.md").decode()
+    third = start(looks=("interpolation",)).record
+    assert third.read_json("state.json")["tags"] == {"trained_by": first.config_hash}  # not the middleman
+
+
+def test_what_took_over_a_training_outlives_the_run_that_did_it(start: Start, plain_pictures: None):
+    first = start().record
+    second = start(looks=LOOKS).record
+    before = contents(second)
+    first.discard()
+    assert contents(second) == before
+    assert start(looks=LOOKS).reused
+
+
+def test_an_interrupted_training_is_gone_on_with_by_another_run(
+    tiny: Compose,
+    undisturbed: Callable[[StudyConfig], Record],
+    seen: list[str],
+    plain_pictures: None,
+    stop_at: StopAt,
+    caplog: pytest.LogCaptureFixture,
+):
+    with stop_at("metrics.json", KeyboardInterrupt(), 4), pytest.raises(KeyboardInterrupt):
+        run(prepare(tiny(NORM), {}))  # in the third epoch
+    other = tiny(NORM, looks=LOOKS)
+    whole = undisturbed(other)
+    record = run(prepare(other, {})).record
+    assert "going on with the training after epoch 2" in caplog.text
+    assert_same_run(record, whole)
+    assert "trained_by" not in record.read_json("training.json")  # its end is this run's own
+    seen.clear()
+    first = run(prepare(tiny(NORM), {})).record
+    assert "training" not in seen
+    assert first.read_json("state.json")["tags"] == {"trained_by": record.config_hash}
+
+
+def test_a_damaged_training_is_not_taken_over(start: Start, seen: list[str], plain_pictures: None):
+    first = start().record
+    before = contents(first)
+    flip_a_bit(first.path / CHECKPOINTS[1])
+    seen.clear()
+    second = start(looks=LOOKS).record
+    assert seen[0] == "training"
+    assert second.read(CHECKPOINTS[1]) == before[CHECKPOINTS[1]]
+    assert "trained_by" not in second.read_json("state.json")["tags"]
+
+
+def test_without_reuse_no_training_is_taken_over(start: Start, seen: list[str], plain_pictures: None):
+    start()
+    seen.clear()
+    assert start("reuse=false", looks=LOOKS).record.read_json("state.json")["tags"] == {}
+    assert seen[0] == "training"
+
+
+def test_two_runs_that_want_one_training_at_once_train_it_once(
+    tiny: Compose, seen: list[str], plain_pictures: None
+):
+    prepared = [prepare(tiny(looks=looks), {}) for looks in (("line",), LOOKS)]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (outcome.record for outcome in pool.map(run, prepared))
+    assert seen.count("training") == 1
+    for name in CHECKPOINTS:
+        assert first.read(name) == second.read(name)
+    trained_by = [record.read_json("state.json")["tags"].get("trained_by") for record in (first, second)]
+    assert sorted(map(str, trained_by)) == sorted(
+        ["None", (first if trained_by[0] is None else second).config_hash]
+    )
 
 
 # Interrupted
@@ -341,13 +425,13 @@ def test_training_goes_on_after_the_last_whole_epoch(
     with stop_at("metrics.json", KeyboardInterrupt(), time=4), pytest.raises(KeyboardInterrupt):
         start()  # epoch 0 is logged first: this is epoch 3, after its updates
     resumed = []
-    train = run_module.train
+    train = train_module.train
 
     def training(*rest: object, **settings: object) -> object:
         resumed.append(settings["resume"].epoch)
         return train(*rest, **settings)
 
-    monkeypatch.setattr(run_module, "train", training)
+    monkeypatch.setattr(train_module, "train", training)
     assert start().state is State.FINISHED
     assert resumed == [2]
 

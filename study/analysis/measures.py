@@ -84,14 +84,17 @@ def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
     }
 
 
-def along_line(landscape: Landscape) -> tuple[np.ndarray, np.ndarray]:
-    """(α, loss) of a line with its special points among the grid's, in order of α, each α once; (M,) each."""
+def along_line(landscape: Landscape, value: str = "loss") -> tuple[np.ndarray, np.ndarray]:
+    """(α, value) of a line with its special points among the grid's, in order of α, each α once; (M,) each.
+
+    Where a special point lies on the grid, its own value is the one that counts.
+    """
     (axis,) = landscape.axes.values()
     points = landscape.points.values()
-    alpha = np.append(axis, [point.coordinates[0] for point in points])
-    loss = np.append(landscape.values["loss"], [point.values["loss"] for point in points])
+    alpha = np.append([point.coordinates[0] for point in points], axis)
+    values = np.append([point.values[value] for point in points], landscape.values[value])
     alpha, first = np.unique(alpha, return_index=True)
-    return alpha, loss[first]
+    return alpha, values[first]
 
 
 def _largest_rise(loss: np.ndarray) -> float:

@@ -26,7 +26,9 @@ class Measured:
     """What one pass over the splits gave.
 
     Attributes:
-        values: `loss`, `accuracy`, `loss_standard_error`, with the split before them where there are several.
+        values: `loss` (mean per example, in the loss's unit: nats for cross-entropy), `accuracy` (a
+            fraction), `loss_standard_error` (as the loss); the split stands before them where there are
+            several.
         example_losses: by split, the loss of each example, (N,) float64; absent for a scalar loss.
     """
 
@@ -137,6 +139,8 @@ class Evaluator:
         if batch_statistics not in BATCH_STATISTICS:
             choices = ", ".join(BATCH_STATISTICS)
             raise ValueError(f"batch_statistics must be one of {choices}, got {batch_statistics!r}")
+        if getattr(loss, "reduction", None) == "sum":
+            raise ValueError("the loss must be per example or a batch's mean, got one with reduction 'sum'")
         layout = Layout.of(model)
         splits = read_splits(data)
         if not isinstance(population, Mapping):

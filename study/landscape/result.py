@@ -189,8 +189,9 @@ class Landscape:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the landscape to `path` (`.npz`), atomically."""
-        write_atomically(path, self.to_bytes())
+        """Write the landscape to `path`, atomically; `.npz` is added to a name that does not end in it."""
+        name = os.fspath(path)
+        write_atomically(name if name.endswith(".npz") else f"{name}.npz", self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Landscape":

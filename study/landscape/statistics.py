@@ -29,7 +29,7 @@ def gathering(model: nn.Module) -> Iterator[None]:
     def weigh(layer: nn.Module, _inputs: Any) -> None:
         # not `momentum = None`: instance normalization takes that for "gather nothing"
         calls[layer] += 1
-        layer.momentum = 1.0 / calls[layer]  # type: ignore[assignment]
+        setattr(layer, "momentum", 1.0 / calls[layer])  # noqa: B010  # which `nn.Module` does not declare
 
     hooks = [layer.register_forward_pre_hook(weigh) for layer in layers]
     try:

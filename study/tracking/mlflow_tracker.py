@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from mlflow.entities import (  # noqa: E402, TID251
     Param,
     RunTag,
 )
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID  # noqa: E402, TID251
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -44,7 +45,7 @@ STATUS = {
     State.FAILED: "FAILED",
     State.KILLED: "KILLED",
 }
-UPLOADED = ("landscapes/", "config.yaml", "report.md", "error.txt", "run.json")
+UPLOADED = ("landscapes/", "comparison/", "config.yaml", "report.", "error.txt", "run.json")
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
@@ -90,17 +91,34 @@ class MlflowTracker:
         if not progress.get("described"):
             self._describe(client, record, run_id)
             progress["described"] = True
+        state = record.read_json("state.json")
+        cut_short = state["state"] in {State.FAILED, State.KILLED}
+        if cut_short:  # first, as there may be little time left; FINISHED is said once all of it is there
+            self._send_state(client, run_id, state, progress["state"])
         self._send_metrics(client, record, run_id, progress["metrics"])
         self._send_artifacts(client, record, run_id, progress["artifacts"])
-        state = record.read_json("state.json")
-        if progress["state"] != state:
+        if not cut_short:
             self._send_state(client, run_id, state, progress["state"])
         record.set_mirrored(self.address(), {**progress, "state": state})
+        return True
+
+    def link(self, parent: Record, members: Sequence[Record]) -> bool:
+        """Put the runs of records below the run of `parent`, all of them mirrored before."""
+        client = self._open()
+        above = parent.mirrored().get(self.address(), {}).get("run_id")
+        ids = [member.mirrored().get(self.address(), {}).get("run_id") for member in members]
+        if above is None or None in ids:
+            return False
+        for run_id in ids:
+            client.set_tag(run_id, MLFLOW_PARENT_RUN_ID, above)
+            client.set_tag(run_id, "sweep", parent.config_hash)
         return True
 
     def _send_state(
         self, client: "mlflow.MlflowClient", run_id: str, state: dict[str, Any], before: dict[str, Any]
     ) -> None:
+        if state == before:
+            return
         if old := set(before.get("tags", {})) - set(state["tags"]):
             for tag in sorted(old & set(client.get_run(run_id).data.tags)):
                 client.delete_tag(run_id, tag)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +23,13 @@ class Tracker(Protocol):
             Whether the store holds it now; not where there is no store, or the record says nothing of itself.
         """
 
+    def link(self, parent: Record, members: Sequence[Record]) -> bool:
+        """Put the runs of records below the run of `parent`, all of them mirrored before.
+
+        Returns:
+            Whether they lie there now.
+        """
+
     def address(self) -> str | None:
         """Where the store is, without credentials; None if there is none."""
 
@@ -30,6 +38,10 @@ class NullTracker:
     """No store: the record is enough."""
 
     def mirror(self, record: Record) -> bool:
+        """Do nothing."""
+        return False
+
+    def link(self, parent: Record, members: Sequence[Record]) -> bool:
         """Do nothing."""
         return False
 
@@ -54,11 +66,18 @@ class PatientTracker:
 
     def mirror(self, record: Record) -> bool:
         """Mirror the record if the store can be reached."""
+        return self._ask(lambda: self.tracker.mirror(record), record)
+
+    def link(self, parent: Record, members: Sequence[Record]) -> bool:
+        """Link the records if the store can be reached."""
+        return self._ask(lambda: self.tracker.link(parent, members), parent)
+
+    def _ask(self, question: Callable[[], bool], record: Record) -> bool:
         started = time.monotonic()
         if started < self._next_try and record.state is State.RUNNING:
             return False
         try:
-            mirrored = self.tracker.mirror(record)
+            answer = question()
             self.failed = None
         except Exception as error:  # whatever a store, a network or a client library may throw
             reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -72,7 +91,7 @@ class PatientTracker:
             self.failed = reason
             self._next_try = time.monotonic() + PATIENCE * (time.monotonic() - started)
             return False
-        return mirrored
+        return answer
 
     def address(self) -> str | None:
         """The address of the tracker asked."""
