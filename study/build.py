@@ -58,6 +58,7 @@ def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn
     """The network, with the initial weights of `init_seed`, on `device`.
 
     Raises:
+        ConfigError: if it is too large for this machine.
         ValueError: if the images are too small for it, or a custom model is not as it must be.
     """
 
@@ -72,14 +73,22 @@ def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn
             case _:
                 raise ConfigError("model.name", "must be a model known here", config.name)
 
-    network = initialise(build, init_seed).to(device)
+    try:
+        network = initialise(build, init_seed).to(device)
+    except (RuntimeError, OverflowError, TypeError) as error:  # TypeError: beyond 64 bits
+        rule = f"must be a network for {data.num_classes} classes that this machine can hold"
+        raise ConfigError("model", rule, str(error).partition("\n")[0]) from error
     if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
         network = network.to(memory_format=torch.channels_last)  # faster on CPUs
     return network
 
 
 def optimizer(config: StudyConfig, network: nn.Module) -> Optimizer:
-    """The optimiser of the network's trainable parameters, its rate scaled with the batch size if asked."""
+    """The optimiser of the network's trainable parameters, its rate scaled with the batch size if asked.
+
+    Raises:
+        ConfigError: if no parameter is trainable.
+    """
     own: OptimizerConfig = config.optimizer
     settings: dict[str, Any] = {entry.name: getattr(own, entry.name) for entry in fields(own)}
     del settings["name"]
@@ -90,6 +99,8 @@ def optimizer(config: StudyConfig, network: nn.Module) -> Optimizer:
         own.learning_rate, training.batch_size, training.reference_batch_size, training.scale_learning_rate
     )
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ConfigError("model", "must have at least one parameter to train", config.model.name)
     return build_optimizer(own.name, trainable, **settings)
 
 
@@ -123,9 +134,12 @@ def augmentation(config: DataConfig) -> Augmentation | None:
 
 def code_digests(config: StudyConfig) -> dict[str, str]:
     """By path, the digest of the source of custom code."""
-    sections = (config.data, config.model)
-    paths = [own.path for own in sections if isinstance(own, CustomDataConfig | CustomModelConfig)]
-    return {path: source_digest(path) for path in paths}
+    sections = {"data.path": config.data, "model.path": config.model}
+    return {
+        own.path: source_digest(own.path, key)
+        for key, own in sections.items()
+        if isinstance(own, CustomDataConfig | CustomModelConfig)
+    }
 
 
 def check_device(name: str) -> None:

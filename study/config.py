@@ -212,6 +212,20 @@ class EvaluationConfig:
 
 
 @dataclass
+class ComparisonConfig:
+    """What a sweep's comparison adds to its runs: interpolation between their minima."""
+
+    alpha_range: list[float] = key(
+        "first and last α between two minima; 0 is the one, 1 the other", length=2, increasing=True
+    )
+    points: int = key("number of grid points; both minima are evaluated besides", at_least=2)
+    examples: int | None = key(
+        "size of the fixed random subset of each split that is read; null reads all", at_least=2
+    )
+    pairs: int = key("the most pairs of runs that are joined; 0 joins none", at_least=0)
+
+
+@dataclass
 class TrackingConfig:
     """Where runs are mirrored to."""
 
@@ -249,6 +263,7 @@ class StudyConfig:
     training: TrainingConfig = key("how it is trained")
     landscape: dict[str, LandscapeConfig] = key("what is looked at, by name")
     evaluation: EvaluationConfig = key("how points are evaluated")
+    comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
     tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
     checkpoint: str | None = key(
         "look at trained weights instead of training: a run, RUN@UPDATE, or a .safetensors file"

@@ -1,6 +1,6 @@
 """One configured landscape of a trained network: evaluated, measured, checked against itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -33,6 +33,47 @@ class Look:
     measures: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The examples that a landscape is read on.
+
+    Attributes:
+        splits: by name, the fixed random subset of each; the whole split if it is no larger.
+        batches: the same, as `evaluate` takes them.
+        settings: what else `evaluate` takes of them.
+    """
+
+    splits: dict[str, Examples]
+    batches: dict[str, Any]
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        data: DataSet,
+        names: Sequence[str],
+        examples: int | None,
+        subset_seed: int,
+        evaluation: EvaluationConfig,
+    ) -> "Reading":
+        """What is read of the splits `names` of `data`: `examples` of each, or all where it is None."""
+        whole = {name: getattr(data, name) for name in names}
+        count = {name: len(split) if examples is None else examples for name, split in whole.items()}
+        splits = {
+            name: split.take(min(count[name], len(split)), subset_seed) for name, split in whole.items()
+        }
+        gathered = data.train.take(min(evaluation.statistics_examples, len(data.train)), subset_seed)
+        return cls(
+            splits=splits,
+            batches={name: [(split.inputs, split.targets)] for name, split in splits.items()},
+            settings={
+                "statistics_data": [(gathered.inputs, gathered.targets)],
+                "micro_batch": evaluation.micro_batch,
+                "population": {name: len(split) for name, split in whole.items()},
+            },
+        )
+
+
 def look(
     config: LandscapeConfig,
     evaluation: EvaluationConfig,
@@ -54,14 +95,8 @@ def look(
     kind = KINDS[config.kind]
     geometry = kind.geometry(config, trained)
     policy = cast(BatchStatistics, config.batch_statistics or geometry.default_batch_statistics)
-    splits = {name: subset(getattr(data, name), config) for name in config.splits}
-    batches = {name: [(examples.inputs, examples.targets)] for name, examples in splits.items()}
-    gathered = data.train.take(min(evaluation.statistics_examples, len(data.train)), config.subset_seed)
-    settings: dict[str, Any] = {
-        "statistics_data": [(gathered.inputs, gathered.targets)],
-        "micro_batch": evaluation.micro_batch,
-        "population": {name: len(getattr(data, name)) for name in splits},
-    }
+    reading = Reading.of(data, config.splits, config.examples, config.subset_seed, evaluation)
+    splits, batches, settings = reading.splits, reading.batches, reading.settings
     landscape = evaluate(
         model,
         LOSS,
@@ -95,10 +130,3 @@ def look(
             gap = at_solution[f"{name}/loss"] - stored[f"{name}/loss"]
             measures[f"{name}/batch_statistics_gap"] = gap
     return Look(landscape, measures)
-
-
-def subset(examples: Examples, config: LandscapeConfig) -> Examples:
-    """The fixed random subset of a split that a landscape reads; the whole split if it is no larger."""
-    if config.examples is None or config.examples >= len(examples):
-        return examples
-    return examples.take(config.examples, config.subset_seed)

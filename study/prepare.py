@@ -2,6 +2,9 @@
 
 import copy
 import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from study import build
-from study.config import MlflowConfig, StudyConfig
+from study.config import CustomModelConfig, DataConfig, MlflowConfig, ModelConfig, StudyConfig
 from study.errors import ConfigError
 from study.identity import Identity, identify, seeds
+from study.keys import hashed
 from study.kinds import KINDS
+from study.landscape.weights import Layout
 from study.record import Record
 from study.source import Source, load_source
 from study.tracking.tracker import without_credentials
 from study.training.checkpoints import load_weights
+from study.training.custom import own_code
 from study.training.data import DataSet
 from study.training.models import count_parameters
 
@@ -49,19 +55,29 @@ class Prepared:
         return Record.at(self.config.output_dir, self.identity.config_hash)
 
 
-def prepare(config: StudyConfig, choices: dict[str, str]) -> Prepared:
+def prepare(
+    config: StudyConfig,
+    choices: dict[str, str],
+    load: Callable[[DataConfig], DataSet] = build.data_set,
+) -> Prepared:
     """Build all that a run needs, and refuse what cannot work.
+
+    Args:
+        config: resolved.
+        choices: of the configuration groups that it was composed from.
+        load: gives the data.
 
     Raises:
         ConfigError: naming key, rule and value.
         ValueError: for data, custom code or weights that are not as they must be, in one line.
         OSError: for files that are missing.
     """
+    _check_writable(config.output_dir)
     build.check_device(config.training.device)
     torch.set_num_threads(config.training.threads)
     init_seed, _order_seed = seeds(config)
     code = build.code_digests(config)
-    data = build.data_set(config.data).to(config.training.device)
+    data = load(config.data).to(config.training.device)
     model = build.model(config.model, data, init_seed, config.training.device)
     augmentation = build.augmentation(config.data)
     if augmentation is not None:
@@ -71,10 +87,10 @@ def prepare(config: StudyConfig, choices: dict[str, str]) -> Prepared:
     if source is not None:
         load_weights(model, source.solution)
         for name, own in config.landscape.items():
-            if KINDS[own.kind].needs_initialisation and source.initialisation is None:
+            if KINDS[own.kind].needs_initialisation(own) and source.initialisation is None:
                 rule = f"must name a run: landscape.{name} needs its initialisation, which a file has not"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
-    _check_forward(model, data)
+    _check_forward(config.model, model, data)
     _check_last_batch(model, data, config.training.batch_size)
     identity = identify(
         config,
@@ -116,6 +132,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "identity": prepared.identity.content,
         "landscapes": list(config.landscape),
         "parameters": count_parameters(prepared.model),
+        "settings": flat(hashed(config)),
         "params": flat(OmegaConf.to_container(structured, resolve=True)),
         "data": [
             {
@@ -159,18 +176,43 @@ def _git_commit() -> str:
         return ""
 
 
-def _check_forward(model: nn.Module, data: DataSet) -> None:
-    """Refuse a network that does not give one logit a class.
+def _check_writable(output_dir: str) -> None:
+    """Refuse a folder that nothing can be written to.
 
     Raises:
-        ConfigError: naming the shape that it gives.
+        ConfigError: naming the folder, and why.
     """
-    examples = data.train.inputs[:2].clone()
-    with torch.inference_mode():
-        given = copy.deepcopy(model).eval()(examples)
-    shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
-    if shape != (len(examples), data.num_classes):
-        raise ConfigError("model", f"must give {data.num_classes} logits an example", shape)
+    try:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output_dir):
+            pass
+    except OSError as error:
+        rule = f"must be a folder that can be written to ({error.strerror})"
+        raise ConfigError("output_dir", rule, output_dir) from error
+
+
+def _check_forward(config: ModelConfig, model: nn.Module, data: DataSet) -> None:
+    """Refuse a network whose weights cannot be looked at, or that does not give one logit a class.
+
+    Raises:
+        ConfigError: naming what it has or gives instead.
+        ValueError: for whatever custom code raises, in one line.
+    """
+    examples = data.train.inputs[:2]
+    try:
+        Layout.of(model)
+    except ValueError as error:
+        raise ConfigError("model", f"must have weights to look at ({error})", config.name) from error
+    asked = f" on {examples.dtype} inputs of shape {tuple(examples.shape)}"
+    for training in (False, True):
+        guard: AbstractContextManager[None] = nullcontext()
+        if isinstance(config, CustomModelConfig):
+            guard = own_code(config.path, "model.path", asked)
+        with guard, torch.random.fork_rng(devices=[]), torch.inference_mode():
+            given = copy.deepcopy(model).train(training)(examples.clone())
+        shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+        if shape != (len(examples), data.num_classes):
+            raise ConfigError("model", f"must give {data.num_classes} logits an example", shape)
 
 
 def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:
@@ -184,6 +226,7 @@ def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             copy.deepcopy(model).train()(data.train.inputs[:1].clone())
-    except ValueError as error:
-        rule = f"must not leave a batch of one of {len(data.train)} examples to this network ({error})"
+    except Exception as error:  # whatever custom code may raise
+        why = " ".join(str(error).split())
+        rule = f"must not leave a batch of one of {len(data.train)} examples to this network ({why})"
         raise ConfigError("training.batch_size", rule, batch_size) from error

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from study.config import StudyConfig
+from study.config import CustomDataConfig, CustomModelConfig, StudyConfig
 from study.figures.export import render
 from study.figures.interactive import interactive_page
 from study.identity import seeds
@@ -25,8 +25,9 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         f"{name} split, {_examples(size['examples'], size['population'])}"
         for name, size in about["splits"].items()
     )
-    network = f"{study.model.name} ({count_parameters(prepared.model):,} parameters)"
-    parts = [f"{network} on {prepared.data.name}: {read}"]
+    model = study.model.path if isinstance(study.model, CustomModelConfig) else study.model.name
+    data = study.data.path if isinstance(study.data, CustomDataConfig) else prepared.data.name
+    parts = [f"{model} ({count_parameters(prepared.model):,} parameters) on {data}: {read}"]
     if isinstance(config, RandomDirectionConfig):
         norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
         scaled = "no" if config.normalization == "none" else config.normalization
@@ -35,8 +36,10 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         )
         if "cosine" in about:
             parts.append(f"cosine of the axes {about['cosine']:.2g}")
-    else:
+    elif "distance" in about:
         parts.append(f"‖θ*−θ₀‖ = {about['distance']:.3g}")
+    else:
+        parts.append(f"‖θ*‖ = {about['center_norm']:.3g}")
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
     init_seed, _order = seeds(study)
@@ -44,14 +47,26 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
     return "; ".join(parts) + "."
 
 
-def pictures(name: str, config: LandscapeConfig, landscape: Landscape, text: str) -> dict[str, bytes]:
-    """Every picture and page of a landscape, by its file's name in the record."""
+def pictures(
+    name: str, config: LandscapeConfig, landscape: Landscape, text: str, warning: str | None = None
+) -> dict[str, bytes]:
+    """Every picture and page of a landscape, by its file's name in the record.
+
+    Args:
+        name: of the landscape.
+        config: of the landscape.
+        landscape: what is drawn.
+        text: the caption.
+        warning: why the landscape is not to be trusted; conspicuous above each picture.
+    """
     kind = KINDS[config.kind]
     files: dict[str, bytes] = {}
-    for suffix, figure in kind.figures(landscape, kind.title, text).items():
+    for suffix, figure in kind.figures(landscape, kind.title, text, warning).items():
         for format in ("png", "pdf"):
             files[f"landscapes/{name}{suffix}.{format}"] = render(figure, format)
-    page = interactive_page(landscape, title=kind.title, caption=text)
+    page = interactive_page(
+        landscape, title=kind.title, caption=text, axis_labels=kind.axis_labels, warning=warning
+    )
     return {**files, f"landscapes/{name}.html": page.encode()}
 
 

@@ -1,26 +1,24 @@
-"""From Hydra's composed configuration to ours, and from its refusals to one line."""
+"""From Hydra's composed configuration to ours."""
 
-import difflib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir  # noqa: TID251
 from hydra.core.config_store import ConfigStore  # noqa: TID251
-from hydra.core.global_hydra import GlobalHydra  # noqa: TID251
-from hydra.errors import OverrideParseException  # noqa: TID251
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from study.config import SCHEMAS, StudyConfig
-from study.errors import ConfigError
+from study.errors import ConfigError, suggestion
 from study.identity import TRAINING_SECTIONS
 from study.keys import check, walk
 from study.paths import OUTPUT_DIR_VARIABLE, default_output_dir, root
-from study.record import Record
+from study.record import DamagedFileError, Record
+from study.source import source_record
 
 CONFIG_NAME = "config"
 ROOT_VARIABLE = "STUDY_ROOT"  # the folder that holds `sweeps`, so that it is a group: +sweeps=NAME
@@ -49,8 +47,12 @@ def composed(overrides: Sequence[str]) -> DictConfig:
         return compose(CONFIG_NAME, overrides=list(overrides))
 
 
-def typed(config: DictConfig) -> StudyConfig:
+def typed(config: DictConfig, overrides: Sequence[str] = ()) -> StudyConfig:
     """The configuration as dataclasses, every value held against its rule, paths absolute.
+
+    Args:
+        config: as composed.
+        overrides: that it was composed from, which alone still tell 3 from true.
 
     Raises:
         ConfigError: for a key that nothing reads, a value that is missing, or one that breaks its rule.
@@ -65,13 +67,46 @@ def typed(config: DictConfig) -> StudyConfig:
     except MissingMandatoryValue as error:
         raise ConfigError(str(error.full_key), "must be given", "???") from error
     assert isinstance(result, StudyConfig)
+    for name, _own, value in walk(result):
+        if value == MISSING:  # ~KEY leaves it so
+            raise ConfigError(name, "must be given", value)
     _refuse_unknown(result)
+    _refuse_untrue(result, overrides)
     check(result)
-    result.output_dir = str(Path(result.output_dir).expanduser().resolve())
+    if not result.output_dir:
+        raise ConfigError("output_dir", "must be a folder", result.output_dir)
+    result.output_dir = str(Path(os.path.expanduser(result.output_dir)).resolve())
     if result.tracking.name == "local" and set("%?#") & set(result.output_dir):
         rule = "must have none of % ? # in its path, which the address of the MLflow store cannot hold"
         raise ConfigError("output_dir", rule, result.output_dir)
     return result
+
+
+def resolved(config: DictConfig, hydra: Any) -> tuple[StudyConfig, dict[str, str]]:
+    """A job's configuration, with that of the training where it looks at one, and the choices behind it.
+
+    Args:
+        config: as composed, without Hydra's own section.
+        hydra: that section.
+
+    Raises:
+        ConfigError: for whatever cannot be used, naming key, rule and value.
+    """
+    overrides = list(hydra.overrides.task)
+    made = {group: hydra.runtime.choices.get(group) for group in GROUPS}
+    choices = {group: str(choice) for group, choice in made.items() if choice}
+    result = typed(config, overrides)
+    if result.checkpoint is None:
+        return result, choices
+    try:
+        record = source_record(result.checkpoint, result.output_dir)
+        if record is None:
+            return result, choices
+        choices = record.read_json("run.json")["choices"]
+        return typed(with_source(config, overrides, record), overrides), choices
+    except (DamagedFileError, OSError) as error:
+        rule = f"must be whole, and readable ({error})"
+        raise ConfigError("checkpoint", rule, result.checkpoint) from error
 
 
 def with_source(config: DictConfig, overrides: Sequence[str], record: Record) -> DictConfig:
@@ -104,88 +139,17 @@ def with_source(config: DictConfig, overrides: Sequence[str], record: Record) ->
     return config
 
 
-def choices_of(hydra_choices: dict[str, Any]) -> dict[str, str]:
-    """Of Hydra's choices, those that a training depends on."""
-    return {group: hydra_choices[group] for group in GROUPS if hydra_choices.get(group)}
+def _refuse_untrue(config: StudyConfig, overrides: Sequence[str]) -> None:
+    """Refuse a number other than 0 and 1 for a key that is true or false: OmegaConf takes it for true.
 
-
-def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """` (did you mean …?)`, with `prefix` before the name; nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {prefix + near[0]!r}?)" if near else ""
-
-
-def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
-    """What is wrong with the configuration, in one line; None if `error` is no refusal of one.
-
-    Args:
-        error: raised while a configuration was composed or read.
-        overrides: of the command line; not every error names the one that it is about.
+    Raises:
+        ConfigError: naming the key.
     """
-    for cause in _causes(error):
-        if isinstance(cause, ConfigError):
-            return str(cause)
-    text = str(error)
-    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
-        return _unknown_choice(found[1])
-    if found := re.search(r"Could not override '([^']+)'", text):
-        full = found[1].lstrip("+")
-        if ".arguments." in full:
-            return f"{full} is an argument of your own code: it must be given as +{full}=VALUE"
-        return f"{full} is no key of the configuration{_near_key(full, error)}"
-    if isinstance(error, OverrideParseException):
-        return f"{error.override!r} must be KEY=VALUE: {' '.join(_before_link(text).split())}"
-    if text.startswith("Config group override must be"):
-        empty = [
-            name for name, _, value in (word.partition("=") for word in overrides) if value in {"", "null"}
-        ]
-        name = next((name for name in empty if (root() / "conf" / name).is_dir()), "a group")
-        return f"{name} must be given one of its choices, got nothing"
-    for cause in _causes(error):
-        if isinstance(cause, OmegaConfBaseException):
-            key = cause.full_key or "configuration"
-            merged = re.search(r"Error merging override [+]*([^=]+)=", text)
-            if merged and not key.startswith(merged[1]):  # the cause names the key within its section only
-                key = merged[1]
-            reason = str(cause.msg or cause).splitlines()[0]
-            return f"{key} has the wrong type: {reason}"
-    if type(error).__module__.startswith("hydra."):
-        return " ".join(_before_link(text).split())
-    return None
-
-
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _unknown_choice(path: str) -> str:
-    group, _, name = path.rpartition("/")
-    folder = root() / "conf" / group
-    if group and folder.is_dir():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        return f"{group} must be one of {', '.join(known)}, got {name!r}{suggestion(name, known)}"
-    groups = [
-        str(entry.relative_to(root() / "conf")) for entry in (root() / "conf").rglob("*") if entry.is_dir()
-    ]
-    if (root() / "sweeps" / f"{path}.yaml").exists() or group == "sweeps":
-        known = sorted(file.stem for file in (root() / "sweeps").glob("*.yaml"))
-        return f"sweeps must be one of {', '.join(known)}, got {name!r}{suggestion(name, known)}"
-    return f"{path} is no group or file of the configuration{suggestion(group or path, groups)}"
-
-
-def _near_key(full: str, error: BaseException) -> str:
-    """The suggestion for a key that is none: of its own section's keys, or else of all by default."""
-    section, _, last = full.rpartition(".")
-    for cause in _causes(error):
-        schema = getattr(cause, "object_type", None)
-        if section and is_dataclass(schema) and getattr(cause, "full_key", None) == full:
-            names = [entry.name for entry in fields(schema)]
-            return suggestion(last, names, f"{section}.") or f" ({section} has {', '.join(names)})"
-    if GlobalHydra.instance().is_initialized():
-        GlobalHydra.instance().clear()
-    return suggestion(full, [name for name, _own, _value in walk(typed(composed([])))])
+    given = {name.lstrip("+"): value for name, _, value in (word.partition("=") for word in overrides)}
+    for name, _own, value in walk(config):
+        number = given.get(name, "").strip()
+        if isinstance(value, bool) and re.fullmatch(r"[+-]?\d+", number) and int(number) not in {0, 1}:
+            raise ConfigError(name, "must be true or false", int(number))
 
 
 def _refuse_unknown(config: StudyConfig) -> None:
@@ -203,7 +167,3 @@ def _refuse_unknown(config: StudyConfig) -> None:
             raise ConfigError(
                 f"{name}.{extra}", f"is no key of the configuration{near}", vars(section)[extra]
             )
-
-
-def _before_link(text: str) -> str:
-    return text.split("See https")[0]

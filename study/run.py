@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from study import report
+from study import build, report
 from study.config import MlflowConfig, TrackingConfig
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
@@ -138,12 +138,12 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     trained = Trained(
         solution=Weights.from_state(model, solution),
         initialisation=Weights.from_state(model, initialisation) if initialisation else None,
+        fresh=lambda seed: Weights.of(build.model(config.model, prepared.data, seed, config.training.device)),
         solution_name=name,
     )
-    broken = []
+    broken: list[str] = []
     for landscape_name, landscape_config in config.landscape.items():
-        _look(landscape_name, landscape_config, prepared, record, trained)
-        broken += report.broken_checks(landscape_name, record.latest())
+        broken += _look(landscape_name, landscape_config, prepared, record, trained)
         tracker.mirror(record)
     if broken:
         tags["self_check_failed"] = ", ".join(broken)
@@ -151,11 +151,13 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     return tags
 
 
-def _look(name: str, config: LandscapeConfig, prepared: Prepared, record: Record, trained: Trained) -> None:
-    """Evaluate a landscape, unless that is finished, and draw it."""
+def _look(
+    name: str, config: LandscapeConfig, prepared: Prepared, record: Record, trained: Trained
+) -> list[str]:
+    """Evaluate a landscape, unless that is finished, and draw it. Returns the self-checks that failed."""
     stem = f"landscapes/{name}"
     if not (record.holds(f"{stem}.npz") and record.holds(f"{stem}.json")):
-        with _progress(name) as on_point:
+        with progress(name) as on_point:
             started = time.perf_counter()
             seen = look(config, prepared.config.evaluation, prepared.model, prepared.data, trained, on_point)
             seconds = time.perf_counter() - started
@@ -167,12 +169,15 @@ def _look(name: str, config: LandscapeConfig, prepared: Prepared, record: Record
     record.log({f"{name}/{key}": float(value) for key, value in measures.items()})
     record.write(f"{stem}.csv", landscape.to_frame().to_csv(index=False))
     caption = report.caption(config, landscape, prepared)
-    for file, content in report.pictures(name, config, landscape, caption).items():
+    broken = report.broken_checks(name, record.latest())
+    warning = f"Not to be trusted: {', '.join(broken)} failed" if broken else None
+    for file, content in report.pictures(name, config, landscape, caption, warning).items():
         record.write(file, content)
+    return broken
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+def progress(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with the remaining time, where there is a terminal."""
     with tqdm(desc=name, unit="point", disable=None, leave=False) as bar:
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from study.errors import ConfigError
-from study.record import DamagedFileError, Record
+from study.record import RUNS, DamagedFileError, Record
 from study.training.checkpoints import decode_weights
 
 KEY = "checkpoint"
@@ -43,18 +43,24 @@ class Source:
     label: str
 
 
-def find_record(name: str, output_dir: str | Path) -> Record:
-    """The record that `name` means: a config hash or the start of one, or the id of its MLflow run.
+def find_record(name: str, output_dir: str | Path, rule: str, folder: str = RUNS, key: str = KEY) -> Record:
+    """The record that `name` means: a hash or the start of one, or the id of its MLflow run.
+
+    Args:
+        name: that was given.
+        output_dir: where records are.
+        rule: what the name must be, for the refusal.
+        folder: of output_dir, in which to look.
+        key: whose value the name is, for the refusal.
 
     Raises:
         ConfigError: if there is none, or more than one.
     """
-    records = Record.all(output_dir)
+    records = Record.all(output_dir, folder)
     found = [record for record in records if name and record.config_hash.startswith(name)]
     found = found or [record for record in records if name in record.mirrored_run_ids()]
     if len(found) != 1:
-        rule = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
-        raise ConfigError(KEY, f"{rule} ({len(found)} runs match)", name)
+        raise ConfigError(key, f"{rule} ({len(found)} match)", name)
     return found[0]
 
 
@@ -71,7 +77,8 @@ def source_record(checkpoint: str, output_dir: str | Path) -> Record | None:
         record = Record(file.parent.parent)
         record.reload()
         return record if f"{file.parent.name}/{file.name}" in _checkpoints(record) else None
-    return find_record(checkpoint.partition("@")[0], output_dir)
+    rule = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
+    return find_record(checkpoint.partition("@")[0], output_dir, rule)
 
 
 def load_source(checkpoint: str, output_dir: str | Path) -> Source:

@@ -23,7 +23,9 @@ from statistics import median
 
 import pytest
 
+from study import cli
 from study.record import Record, State
+from study.run import Outcome
 from study.tracking import mlflow_tracker
 
 pytestmark = pytest.mark.process
@@ -371,6 +373,25 @@ def test_the_closing_lines_say_where_everything_is(start, outputs):
         f"mirrored to sqlite:///{outputs}/mlflow.db; look with: study ui",
     ):
         assert said in done.out
+
+
+@pytest.mark.parametrize(
+    ("folder", "store", "hint"),
+    [
+        ("here", "sqlite:///mlflow.db", "look with: study ui"),
+        ("a place", "sqlite:///mlflow.db", "look with: study ui 'output_dir={}'"),
+        ("there", "sqlite:///mlflow.db", "look with: study ui output_dir={}"),
+        ("here", "https://server:5000", "look at it there"),
+    ],
+)
+def test_the_last_line_says_how_to_look(folder, store, hint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STUDY_OUTPUT_DIR", str(tmp_path / "here"))
+    record = Record.at(tmp_path / folder, "aa11")
+    record.create({"name": "a net"})
+    record.set_state(State.FINISHED)
+    cli.print_outcome(Outcome(record, State.FINISHED, False, store))
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == f"mirrored to {store}; {hint.format(tmp_path / folder)}"
 
 
 # The UI

@@ -18,7 +18,7 @@ from study.prepare import prepare
 
 Compose = Callable[..., StudyConfig]
 
-EVERYTHING = ("model=mlp", "landscape=[interpolation,line,contour]")
+EVERYTHING = ("model=mlp", "landscape=[interpolation,line,contour,scaling]")
 KEYS_OF_TRAINING = ("data", "model", "optimizer", "training")
 
 # The same numbers, whatever these say.
@@ -29,9 +29,13 @@ NOT_HASHED = [
     "tracking.upload_checkpoints=all",
     "reuse=false",
     "evaluation.threads=1",
+    "comparison.alpha_range=[0,1]",
+    "comparison.points=7",
+    "comparison.examples=9",
+    "comparison.pairs=1",
     "training.init_seed=0",
     "training.order_seed=0",
-    "landscape=[contour,line,interpolation]",
+    "landscape=[scaling,contour,line,interpolation]",
 ]
 
 
@@ -118,7 +122,7 @@ def test_every_other_key_changes_the_hashes_that_it_should(compose: Compose, cho
     seen = 0
     for name, _own, value in walk(config):
         section = name.partition(".")[0]
-        skipped = name in unhashed or section in ("tracking", "checkpoint")
+        skipped = name in unhashed or section in ("tracking", "comparison", "checkpoint")
         if skipped or is_dataclass(value) or name == "landscape":
             continue
         after = identified(changed(config, name.split(".")))
@@ -240,7 +244,15 @@ def test_the_keys_left_out_of_the_hashes_are_these(compose: Compose):
         for name, own, _value in walk(compose(*overrides)):
             if own is not None and not own.metadata["hashed"]:
                 found.add(name)
-    assert found == {"output_dir", "reuse", "tracking", "evaluation.threads", "data.root", "data.download"}
+    assert found == {
+        "output_dir",
+        "reuse",
+        "tracking",
+        "comparison",
+        "evaluation.threads",
+        "data.root",
+        "data.download",
+    }
     assert {field.name for field in fields(StudyConfig)} >= {"output_dir", "reuse", "tracking"}
 
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from study.errors import ConfigError
-from study.record import Record
+from study.record import SWEEPS, Record
 from study.source import checkpoint_name, find_record, load_source, source_record
 from study.training.checkpoints import encode_weights
+
+RULE = "must name one run"
 
 
 def trained(output_dir: Path, config_hash: str, updates: tuple[int, ...] = (0, 8, 10)) -> Record:
@@ -26,23 +28,40 @@ def trained(output_dir: Path, config_hash: str, updates: tuple[int, ...] = (0, 8
 def test_a_run_is_found_by_its_hash_or_the_start_of_it(tmp_path: Path, name: str):
     for config_hash in ("aa11", "aa22", "bb33"):
         trained(tmp_path, config_hash)
-    assert find_record(name, tmp_path).config_hash.startswith(name)
+    assert find_record(name, tmp_path, RULE).config_hash.startswith(name)
 
 
 def test_a_run_is_found_by_its_mlflow_id(tmp_path: Path):
     for config_hash in ("aa11", "aa22"):
         trained(tmp_path, config_hash).set_mirrored("sqlite:///x", {"run_id": f"id-of-{config_hash}"})
-    assert find_record("id-of-aa22", tmp_path).config_hash == "aa22"
+    assert find_record("id-of-aa22", tmp_path, RULE).config_hash == "aa22"
     with pytest.raises(ConfigError):
-        find_record("id-of", tmp_path)  # the start of an id is none
+        find_record("id-of", tmp_path, RULE)  # the start of an id is none
 
 
 @pytest.mark.parametrize(("name", "count"), [("aa", 2), ("zz", 0)])
 def test_a_name_must_mean_one_run(tmp_path: Path, name: str, count: int):
     for config_hash in ("aa11", "aa22", "bb33"):
         trained(tmp_path, config_hash)
-    with pytest.raises(ConfigError, match=rf"^checkpoint must name one run .*\({count} runs match\), got"):
-        find_record(name, tmp_path)
+    with pytest.raises(ConfigError, match=rf"^checkpoint must name one run \({count} match\), got '{name}'$"):
+        find_record(name, tmp_path, RULE)
+
+
+def test_a_record_is_looked_for_in_its_own_folder(tmp_path: Path):
+    trained(tmp_path, "aa11")
+    Record.at(tmp_path, "aa22", SWEEPS).create({"name": "a sweep"})
+    found = find_record("aa", tmp_path, "must name one sweep", SWEEPS, "--sweep")
+    assert found.path == tmp_path / SWEEPS / "aa22"
+    with pytest.raises(ConfigError, match=r"^--sweep must name one sweep \(0 match\), got 'aa11'$"):
+        find_record("aa11", tmp_path, "must name one sweep", SWEEPS, "--sweep")
+
+
+@pytest.mark.parametrize(("checkpoint", "count"), [("aa", 2), ("aa@8", 2), ("zz", 0)])
+def test_a_checkpoint_must_mean_one_run(tmp_path: Path, checkpoint: str, count: int):
+    for config_hash in ("aa11", "aa22"):
+        trained(tmp_path, config_hash)
+    with pytest.raises(ConfigError, match=rf"^checkpoint must name one run in output_dir.*\({count} match\), got"):
+        source_record(checkpoint, tmp_path)
 
 
 def test_no_name_means_no_run(tmp_path: Path):
@@ -53,8 +72,8 @@ def test_no_name_means_no_run(tmp_path: Path):
 
 
 def test_no_run_at_all_is_refused_too(tmp_path: Path):
-    with pytest.raises(ConfigError, match="0 runs match"):
-        find_record("aa", tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"\(0 match\)"):
+        find_record("aa", tmp_path / "nowhere", RULE)
 
 
 def test_a_run_means_its_last_checkpoint(tmp_path: Path):

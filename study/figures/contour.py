@@ -1,5 +1,6 @@
 """Filled contours of a plane: alpha along x, beta along y."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,14 +13,23 @@ from matplotlib.colors import Normalize, to_hex
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, PathPatch
-from matplotlib.path import Path
-from matplotlib.transforms import Affine2D
+from matplotlib.patches import Patch
 
+from study.figures.gaps import draw_plane_gaps, gap_boxes
 from study.figures.isolines import label_isolines
-from study.figures.marks import Boxes, Cells, Mark, blank, hatched, marks, name_marks
+from study.figures.marks import Cells, Mark, marks, name_marks
 from study.figures.scale import Scale, labels, levels
-from study.figures.style import COLOURS, GREEK, UNITS, WIDTH, compose, fold_offset, new_figure, styled
+from study.figures.style import (
+    COLOURS,
+    GREEK,
+    UNITS,
+    WIDTH,
+    compose,
+    name_coordinate,
+    new_figure,
+    styled,
+    unit,
+)
 from study.landscape.result import Landscape
 
 __all__ = ["check_plane", "contour_figure", "draw_colour_bar", "draw_plane", "levels", "quantity"]
@@ -28,13 +38,20 @@ Value = Literal["loss", "accuracy"]
 
 
 def contour_figure(
-    landscape: Landscape, *, split: str, title: str, caption: str, value: Value = "loss"
+    landscape: Landscape,
+    *,
+    split: str,
+    title: str,
+    caption: str,
+    value: Value = "loss",
+    axis_labels: Mapping[str, str] = GREEK,
+    warning: str | None = None,
 ) -> Figure:
     """Filled contours and labelled isolines of one split over a plane.
 
     Levels are 1, 2, 5 times powers of ten, or powers of ten, where the loss spans decades, and even
     otherwise. Cells that diverged are hatched; where some cells are interpolated, the evaluated ones are
-    dotted.
+    dotted. A special point whose value lies beyond the colours is named with it in the legend.
 
     Args:
         landscape: over a plane of at least 2 by 2 points.
@@ -42,6 +59,8 @@ def contour_figure(
         title: above the picture.
         caption: below it.
         value: what to draw: `loss` in nats per example, or `accuracy` in percent.
+        axis_labels: of the axes, by their names in the landscape.
+        warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
         ValueError: if the landscape is no such plane, or lacks the split or the value.
@@ -52,9 +71,10 @@ def contour_figure(
         chosen = levels(shown[Cells.of(plane).drawn], log=None if value == "loss" else False)
         figure = new_figure(3.0)
         axes = figure.add_subplot()
-        fills, lines, handles = draw_plane(axes, plane, chosen, value)
+        fills, lines, handles = draw_plane(axes, plane, chosen, value, axis_labels)
         if fills is not None:
-            draw_colour_bar(figure, axes, fills, chosen, value)
+            label = unit(value, split if len(landscape.splits) > 1 else "")
+            draw_colour_bar(figure, axes, fills, chosen, label)
         compose(
             figure,
             title=title,
@@ -62,10 +82,11 @@ def contour_figure(
             handles=handles,
             body_height=0.7 * WIDTH,
             ratio=_ratio(plane),
+            warning=warning,
         )
-        taken = name_marks(axes, _with_values(plane, value))
+        taken = name_marks(axes, _with_values(plane, value, coloured=fills is not None))
         if lines is not None:
-            label_isolines(axes, lines, labels(chosen), taken + _gap_boxes(axes, plane))
+            label_isolines(axes, lines, labels(chosen), taken + gap_boxes(axes, plane))
     return figure
 
 
@@ -94,7 +115,11 @@ def quantity(plane: Landscape, value: Value) -> np.ndarray:
 
 
 def draw_plane(
-    axes: Axes, plane: Landscape, chosen: np.ndarray, value: Value = "loss"
+    axes: Axes,
+    plane: Landscape,
+    chosen: np.ndarray,
+    value: Value = "loss",
+    axis_labels: Mapping[str, str] = GREEK,
 ) -> tuple[QuadContourSet | None, QuadContourSet | None, list[Artist]]:
     """Draw one split's plane on axes, at levels that other axes may share.
 
@@ -103,17 +128,19 @@ def draw_plane(
         plane: of one split.
         chosen: increasing levels, from `levels`.
         value: `loss` or `accuracy`.
+        axis_labels: of the axes, by their names in the landscape.
 
     Returns:
-        the filled contours (None without a finite value), the isolines (None without any), and the legend's
-        entries for diverged, missing and interpolated cells. Colour bar and labels are left to the caller.
+        the filled contours (None where no square of the grid has three finite corners), the isolines (None
+        without any), and the legend's entries: for diverged, missing and interpolated cells, and for special
+        points beyond the colours. Colour bar and labels are left to the caller.
     """
     cells = Cells.of(plane)
     shown = quantity(plane, value)
     (x_name, x), (y_name, y) = plane.axes.items()
-    handles = _draw_gaps(axes, x, y, cells)
+    handles = draw_plane_gaps(axes, plane)
     fills = lines = None
-    if (cells.drawn & np.isfinite(shown)).any():
+    if _has_area(cells.drawn & np.isfinite(shown)):
         scale = _scale(chosen)
         places = np.ma.masked_invalid(
             np.where(cells.drawn, scale.place(shown), np.nan)
@@ -144,16 +171,16 @@ def draw_plane(
             )
         if scale.below(np.where(cells.drawn, shown, np.nan)).any():
             handles.append(Patch(color=colours(0.0), label="loss 0, below the scale"))
+        handles += _beyond(plane, chosen, value)
     handles += _draw_evaluated(axes, x, y, cells)
     draw_marks(axes, marks(plane))
-    axes.set(xlabel=GREEK.get(x_name, x_name), ylabel=GREEK.get(y_name, y_name))
     places_x = [x[0], x[-1], *(mark.coordinates[0] for mark in marks(plane))]
     places_y = [y[0], y[-1], *(mark.coordinates[1] for mark in marks(plane))]
     axes.set(xlim=(min(places_x), max(places_x)), ylim=(min(places_y), max(places_y)))
     if _ratio(plane) is not None:
         axes.set_aspect("equal")
-    axes.locator_params(nbins=6)
-    fold_offset(axes)
+    for axis, name in ((axes.xaxis, x_name), (axes.yaxis, y_name)):
+        name_coordinate(axis, axis_labels.get(name, name))
     return fills, lines, handles
 
 
@@ -162,26 +189,25 @@ def draw_marks(axes: Axes, found: list[Mark]) -> None:
     for mark in found:
         axes.plot(
             *([coordinate] for coordinate in mark.coordinates),
-            linestyle="none",
-            marker=mark.marker,
-            markersize=8 if mark.marker == "*" else 5,
-            markerfacecolor=COLOURS.paper,
-            markeredgecolor=COLOURS.ink,
-            markeredgewidth=0.8,
             clip_on=False,
             zorder=6,
+            **mark.look(8.0),
         )
 
 
 def draw_colour_bar(
-    figure: Figure, axes: Axes | list[Axes], fills: QuadContourSet, chosen: np.ndarray, value: Value = "loss"
+    figure: Figure,
+    axes: Axes | list[Axes],
+    fills: QuadContourSet,
+    chosen: np.ndarray,
+    label: str = UNITS["loss"],
 ) -> Colorbar:
     """A colour bar with every level labelled, for one picture or for several that share their levels."""
     bar = figure.colorbar(fills, ax=axes, pad=0.03, fraction=0.06, aspect=22, use_gridspec=False)
     bar.set_ticks(list(_scale(chosen).place(chosen)), labels=labels(chosen))
     bar.ax.minorticks_off()
     bar.ax.tick_params(length=2)
-    bar.set_label(UNITS[value])
+    bar.set_label(label)
     return bar
 
 
@@ -199,6 +225,12 @@ def _extend(places: np.ndarray, at: np.ndarray) -> Literal["neither", "min", "ma
     return "min" if below else "max" if above else "neither"
 
 
+def _has_area(known: np.ndarray) -> bool:
+    """Whether contours can be drawn of known cells (A, B): some square has at least three known corners."""
+    corners = known.astype(int)
+    return bool((corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:] >= 3).any())
+
+
 def _contrast(colour: tuple[float, float, float, float]) -> str:
     """Black on light colours, white on dark ones."""
     luminance = float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
@@ -209,33 +241,6 @@ def _ratio(plane: Landscape) -> float | None:
     """Height over width where both ranges are of one scale, within a factor of 2; None otherwise."""
     width, height = (abs(float(axis[-1] - axis[0])) for axis in plane.axes.values())
     return height / width if 0.5 <= height / width <= 2.0 else None
-
-
-def _draw_gaps(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> list[Artist]:
-    """Fill every square of the grid with a corner that has no value; contours cover what they reach of it."""
-    handles: list[Artist] = []
-    for mask, look in ((cells.missing, blank()), (cells.diverged, hatched("diverged: loss not finite"))):
-        touched = mask[:-1, :-1] | mask[1:, :-1] | mask[:-1, 1:] | mask[1:, 1:]
-        if not touched.any():
-            continue
-        squares = [
-            Path.unit_rectangle().transformed(
-                Affine2D.from_values(x[i + 1] - x[i], 0, 0, y[j + 1] - y[j], x[i], y[j])
-            )
-            for i, j in zip(*np.nonzero(touched), strict=True)
-        ]
-        axes.add_patch(
-            PathPatch(
-                Path.make_compound_path(*squares),
-                facecolor=look.get_facecolor(),
-                edgecolor=look.get_edgecolor(),
-                hatch=look.get_hatch(),
-                linewidth=0,
-                zorder=1,
-            )
-        )
-        handles.append(look)
-    return handles
 
 
 def _draw_evaluated(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> list[Artist]:
@@ -254,30 +259,32 @@ def _draw_evaluated(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> l
     return [Line2D([], [], linestyle="none", label="evaluated (between: interpolated)", **look)]
 
 
-def _with_values(plane: Landscape, value: Value) -> list[Mark]:
-    """The special points; a few between the cells have their values beside their names."""
+def _with_values(plane: Landscape, value: Value, *, coloured: bool) -> list[Mark]:
+    """The special points; a few without a cell's colour to read have their values beside their names."""
     named = marks(plane)
     if len(named) > 3:
         return named
 
     def words(mark: Mark) -> str:
         on_grid = all(at in axis for at, axis in zip(mark.coordinates, plane.axes.values(), strict=True))
-        if on_grid or value not in mark.values:
-            return mark.name
-        number = f"{100 * mark.values[value]:.3g}%" if value == "accuracy" else f"{mark.values[value]:.2g}"
-        return f"{mark.name}: {number}"
+        known = value in mark.values and (coloured or np.isfinite(mark.values[value]))
+        return f"{mark.name}: {_number(mark, value)}" if known and not (on_grid and coloured) else mark.name
 
     return [replace(mark, name=words(mark)) for mark in named]
 
 
-def _gap_boxes(axes: Axes, plane: Landscape) -> Boxes:
-    """Rectangles in points about the cells without a value, as far as the squares that they leave open."""
-    gaps = np.argwhere(~Cells.of(plane).drawn)
-    x, y = plane.axes.values()
-    last = (len(x) - 1, len(y) - 1)
-    low, high = np.maximum(gaps - 1, 0), np.minimum(gaps + 1, last)
-    scale = 72.0 / axes.figure.dpi
-    corners = [
-        axes.transData.transform(np.stack([x[at[:, 0]], y[at[:, 1]]], axis=1)) * scale for at in (low, high)
-    ]
-    return [tuple(box) for box in np.concatenate(corners, axis=1).tolist()]
+def _beyond(plane: Landscape, chosen: np.ndarray, value: Value) -> list[Artist]:
+    """The legend's entries for the special points whose values the colours do not reach."""
+    factor = 100.0 if value == "accuracy" else 1.0
+    handles: list[Artist] = []
+    for mark in marks(plane):
+        number = factor * mark.values.get(value, np.nan)
+        side = "below" if number < chosen[0] else "above" if number > chosen[-1] else None
+        if side is not None:
+            label = f"{mark.name}: {_number(mark, value)}, {side} the colour scale"
+            handles.append(Line2D([], [], label=label, **mark.look(8.0)))
+    return handles
+
+
+def _number(mark: Mark, value: Value) -> str:
+    return f"{100 * mark.values[value]:.3g}%" if value == "accuracy" else f"{mark.values[value]:.2g}"

@@ -18,6 +18,8 @@ class Curve:
         error: the standard error; NaN where there is none.
         hollow: whether the cell is interpolated.
         on_grid: whether it is a cell of the grid, and not a special point between cells.
+        diverged: whether the loss there is evaluated and not finite.
+        missing: whether it is not evaluated.
     """
 
     x: np.ndarray
@@ -25,6 +27,14 @@ class Curve:
     error: np.ndarray
     hollow: np.ndarray
     on_grid: np.ndarray
+    diverged: np.ndarray
+    missing: np.ndarray
+
+    @property
+    def alone(self) -> np.ndarray:
+        """Values that no line reaches: their neighbours have none."""
+        known = np.concatenate([[False], np.isfinite(self.y), [False]])
+        return known[1:-1] & ~known[:-2] & ~known[2:]
 
     @classmethod
     def of(cls, part: Landscape, value: str, factor: float = 1.0) -> "Curve":
@@ -45,7 +55,11 @@ class Curve:
         ])
         hollow = np.array([*cells.interpolated, *(False for _ in between)])
         on_grid = np.arange(len(positions)) < len(x)
+        lost = [not np.isfinite(mark.values.get("loss", np.nan)) for mark in between]
+        diverged = np.array([*cells.diverged, *lost])
+        missing = np.array([*cells.missing, *(False for _ in between)])
         y = np.where(np.isfinite(y), y, np.nan) * factor
         error = np.where(np.isfinite(error) & (error > 0), error, np.nan)
         order = np.argsort(positions, kind="stable")
-        return cls(positions[order], y[order], error[order], hollow[order], on_grid[order])
+        columns = (positions, y, error, hollow, on_grid, diverged, missing)
+        return cls(*(column[order] for column in columns))

@@ -1,16 +1,34 @@
 """What the pictures of web pages share: the facts under the pointer, special points, rows of buttons."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import numpy as np
 
 from study.figures.marks import Cells, Mark
-from study.figures.style import COLOURS
+from study.figures.style import COLOURS, GREEK, STAR
 from study.landscape.result import Landscape, Status
 
 POINT_HOVER = "%{text}<br>%{hovertext}<extra></extra>"
 """What is shown under the pointer at a special point."""
+
+SYMBOLS = {
+    STAR: "star",
+    "o": "circle",
+    "s": "square",
+    "D": "diamond",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "P": "cross",
+    "X": "x",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "p": "pentagon",
+    "h": "hexagon",
+    "d": "diamond-tall",
+}
+"""What the page's drawing library calls each marker."""
 
 
 def cell_facts(part: Landscape) -> np.ndarray:
@@ -34,6 +52,14 @@ def cell_hover(part: Landscape, names: tuple[str, ...]) -> str:
     return "<br>".join([*lines, "%{customdata[2]}<extra></extra>"])
 
 
+def axis_words(
+    landscape: Landscape, axis_labels: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels of the axes, and the short names under the pointer, as they stand in a page."""
+    labels = tuple(escape(axis_labels.get(name, name)) for name in landscape.axes)
+    return labels, tuple(escape(GREEK.get(name, name)) for name in landscape.axes)
+
+
 def point_words(found: list[Mark]) -> dict[str, Any]:
     """The words of special points' markers: names beside them, values under the pointer."""
     return {
@@ -44,10 +70,14 @@ def point_words(found: list[Mark]) -> dict[str, Any]:
     }
 
 
-def point_marker(symbol: str, size: float) -> dict[str, Any]:
-    """The look of special points: white with a black edge, readable on every colour."""
+def point_marker(found: list[Mark], size: float, *, depth: bool = False) -> dict[str, Any]:
+    """The look of special points: white with a black edge, readable on every colour.
+
+    In three dimensions (`depth`), where there are few symbols, a diamond for the star and circles.
+    """
+    flat = [SYMBOLS.get(mark.marker, "circle") for mark in found]
     return {
-        "symbol": symbol,
+        "symbol": ["diamond" if mark.marker == STAR else "circle" for mark in found] if depth else flat,
         "size": size,
         "color": COLOURS.paper,
         "line": {"color": COLOURS.ink, "width": 1},
@@ -64,8 +94,9 @@ def menu(buttons: list[dict[str, Any]], active: int, x: float) -> dict[str, Any]
         "active": active,
         "x": x,
         "xanchor": "left",
-        "y": 1.12,
-        "yanchor": "top",
+        "y": 1.0,
+        "yanchor": "bottom",
+        "pad": {"b": 14},
     }
 
 

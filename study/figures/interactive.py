@@ -1,9 +1,11 @@
 """Landscapes as self-contained web pages: turned, zoomed and read off under the pointer."""
 
+from collections.abc import Mapping
 from html import escape
 
 from study.figures.interactive_line import line_curves
-from study.figures.interactive_plane import plane_views
+from study.figures.interactive_plane import HEIGHT, arrange_panels, plane_views
+from study.figures.style import COLOURS, GREEK
 from study.landscape.result import Landscape
 
 _PAGE = """<!DOCTYPE html>
@@ -15,11 +17,12 @@ _PAGE = """<!DOCTYPE html>
 <style>
 body {{ font-family: "DejaVu Sans", Verdana, sans-serif; margin: 1em auto; max-width: 80em; padding: 0 1em; }}
 h1 {{ font-size: 1.15em; font-weight: normal; }}
-p {{ color: #555555; font-size: 0.85em; overflow-wrap: anywhere; }}
+p {{ color: {quiet}; font-size: 0.85em; overflow-wrap: anywhere; }}
+p.warning {{ color: {alarm}; font-size: 1.15em; font-weight: bold; }}
 </style>
 </head>
 <body>
-<h1>{title}</h1>
+{warning}<h1>{title}</h1>
 {figure}
 <p>{caption}</p>
 </body>
@@ -27,32 +30,41 @@ p {{ color: #555555; font-size: 0.85em; overflow-wrap: anywhere; }}
 """
 
 
-def interactive_page(landscape: Landscape, *, title: str, caption: str) -> str:
+def interactive_page(
+    landscape: Landscape,
+    *,
+    title: str,
+    caption: str,
+    axis_labels: Mapping[str, str] = GREEK,
+    warning: str | None = None,
+) -> str:
     """A web page in one string, with the drawing library within: it asks nothing of any network.
 
-    A plane is a surface in three dimensions beside its contours; a line is curves of loss and accuracy.
-    Buttons choose the scale of the loss and the split. Under the pointer: coordinates, loss, accuracy and
-    status.
+    A plane is a surface in three dimensions beside its contours, or above them in a narrow window; a line is
+    curves of loss and accuracy. Buttons choose the scale of the loss and the split. Under the pointer:
+    coordinates, loss, accuracy and status.
 
     Args:
         landscape: over a line, or over a plane of at least 2 by 2 points.
         title: above the picture, taken literally.
         caption: below it, taken literally.
+        axis_labels: of the axes, by their names in the landscape.
+        warning: why the picture is not to be trusted, taken literally; conspicuous above it.
 
     Raises:
         ValueError: if the landscape is of another shape.
     """
     if len(landscape.shape) == 1:
-        figure = line_curves(landscape)
+        figure, script = line_curves(landscape, axis_labels), None
     elif len(landscape.shape) == 2 and min(landscape.shape) >= 2:
-        figure = plane_views(landscape)
+        figure, script = plane_views(landscape, axis_labels), arrange_panels()
     else:
         raise ValueError(
             f"landscape must be a line or a plane of at least 2 by 2 points, got shape {landscape.shape}"
         )
     figure.update_layout(
         template="plotly_white",
-        height=620,
+        height=HEIGHT,
         margin={"l": 60, "r": 20, "t": 70, "b": 50},
         font={"family": "DejaVu Sans, Verdana, sans-serif", "size": 13},
     )
@@ -61,6 +73,14 @@ def interactive_page(landscape: Landscape, *, title: str, caption: str) -> str:
         include_plotlyjs=True,
         include_mathjax=False,
         div_id="landscape",
+        post_script=script,
         config={"displaylogo": False, "responsive": True, "plotlyServerURL": ""},
     )
-    return _PAGE.format(title=escape(title), caption=escape(caption), figure=body)
+    return _PAGE.format(
+        title=escape(title),
+        caption=escape(caption),
+        warning=f'<p class="warning">{escape(warning)}</p>\n' if warning else "",
+        figure=body,
+        quiet=COLOURS.quiet,
+        alarm=COLOURS.warning,
+    )

@@ -1,5 +1,6 @@
 """A line for a web page: curves of loss and accuracy."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from study.figures.hover import cell_facts, cell_hover, menu, point_marker, point_words
+from study.figures.hover import axis_words, cell_facts, cell_hover, menu, point_marker, point_words
 from study.figures.marks import Cells, marks
 from study.figures.scale import spans_decades
 from study.figures.style import COLOURS, GREEK, UNITS
@@ -16,16 +17,16 @@ from study.landscape.result import Landscape
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def line_curves(landscape: Landscape) -> go.Figure:
+def line_curves(landscape: Landscape, axis_labels: Mapping[str, str] = GREEK) -> go.Figure:
     """Curves of every split, loss on the left and accuracy on the right; buttons choose scale and split."""
     figure = make_subplots(specs=[[{"secondary_y": True}]])
-    label = next(GREEK.get(name, escape(name)) for name in landscape.axes)
+    (label,), (short,) = axis_words(landscape, axis_labels)
     owner: list[str] = []
     losses = []
     for index, name in enumerate(landscape.splits):
         part = landscape.split(name)
         losses.append(np.where(Cells.of(part).drawn, part.values["loss"], np.nan))
-        for trace, right in _traces(part, escape(name), label, DASHES[index % len(DASHES)]):
+        for trace, right in _traces(part, escape(name), short, DASHES[index % len(DASHES)]):
             figure.add_trace(trace, secondary_y=right)
             owner.append(name)
     loss = np.concatenate(losses)
@@ -89,7 +90,7 @@ def _traces(part: Landscape, name: str, label: str, dash: str) -> list[tuple[Any
             x=[mark.coordinates[0] for mark in named],
             y=np.where(np.isfinite(losses), losses, np.nan),
             textposition="top center",
-            marker=point_marker("star", 10),
+            marker=point_marker(named, 10),
             name=f"{name} special points".strip(),
             **point_words(named),
         ),

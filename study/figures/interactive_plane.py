@@ -1,5 +1,7 @@
 """A plane for a web page: a surface in three dimensions beside its contours."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -8,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from study.figures.hover import cell_facts, cell_hover, menu, point_marker, point_words
+from study.figures.hover import axis_words, cell_facts, cell_hover, menu, point_marker, point_words
 from study.figures.marks import Cells, marks
 from study.figures.scale import Scale, levels, spans_decades
-from study.figures.style import COLOURS, GREEK, UNITS
+from study.figures.style import COLOURS, GREEK, unit
 from study.landscape.result import Landscape
 
 LARGEST_LINEAR = 1e30
@@ -19,6 +21,34 @@ LARGEST_LINEAR = 1e30
 
 PANELS = [1, 2, 1, 2, 2]
 """The panel of each trace of a view: surface, contours, special points in both, and what diverged."""
+
+HEIGHT = 620
+"""Height of the picture where the panels are side by side, in pixels."""
+
+NARROW = 1100
+"""Pixels of width below which the panels do not fit side by side."""
+
+BESIDE = {"scene.domain": {"x": [0, 0.54], "y": [0, 1]}, "xaxis.domain": [0.6, 1], "yaxis.domain": [0, 1]}
+"""The panels side by side."""
+
+STACKED = {"scene.domain": {"x": [0, 1], "y": [0.54, 1]}, "xaxis.domain": [0, 1], "yaxis.domain": [0, 0.44]}
+"""The surface above the contours."""
+
+_ARRANGE = """
+const pane = document.getElementById('{plot_id}');
+let width = 0;
+function arrange() {
+  if (pane.clientWidth === width) return;
+  width = pane.clientWidth;
+  const narrow = width < NARROW;
+  const layout = narrow ? STACKED : BESIDE;
+  const height = narrow ? Math.round(Math.min(1.7 * width, 1200)) : HEIGHT;
+  pane.parentElement.style.height = height + 'px';
+  Plotly.relayout(pane, {...layout, height: height});
+}
+window.addEventListener('resize', arrange);
+arrange();
+"""
 
 
 @dataclass(frozen=True)
@@ -47,17 +77,17 @@ class _View:
         return f"{escape(self.name)}, {scale}" if self.name else scale
 
 
-def plane_views(landscape: Landscape) -> go.Figure:
+def plane_views(landscape: Landscape, axis_labels: Mapping[str, str] = GREEK) -> go.Figure:
     """A surface and contours for each split and scale; one is visible, and a button for each shows it."""
     figure = make_subplots(cols=2, specs=[[{"type": "scene"}, {"type": "xy"}]], column_widths=[0.52, 0.48])
-    x_label, y_label = (GREEK.get(name, escape(name)) for name in landscape.axes)
+    (x_label, y_label), short = axis_words(landscape, axis_labels)
     views = _views(landscape)
     first = [view for view in views if view.name == views[0].name]
     active = next(
         (index for index, view in enumerate(first) if view.scale.log == spans_decades(view.loss)), 0
     )
     for index, view in enumerate(views):
-        traces = _traces(view, (x_label, y_label))
+        traces = _traces(view, short)
         for trace in traces:
             trace.visible = index == active
         figure.add_traces(traces, rows=[1] * len(PANELS), cols=PANELS)
@@ -83,8 +113,20 @@ def plane_views(landscape: Landscape) -> go.Figure:
         },
         xaxis={"title": {"text": x_label}},
         yaxis={"title": {"text": y_label}},
+        **{name.replace(".", "_"): domain for name, domain in BESIDE.items()},
     )
     return figure
+
+
+def arrange_panels() -> str:
+    """The page's script that stacks the panels where the window is narrow.
+
+    The drawing library fits a scene's height alone: one higher than wide loses its labels at the sides.
+    """
+    script = _ARRANGE
+    for name, value in (("NARROW", NARROW), ("STACKED", STACKED), ("BESIDE", BESIDE), ("HEIGHT", HEIGHT)):
+        script = script.replace(name, json.dumps(value))
+    return script
 
 
 def _views(landscape: Landscape) -> list[_View]:
@@ -102,7 +144,7 @@ def _views(landscape: Landscape) -> list[_View]:
     return views
 
 
-def _traces(view: _View, names: tuple[str, str]) -> list[Any]:
+def _traces(view: _View, names: tuple[str, ...]) -> list[Any]:
     """The traces of one view, in the order of `PANELS`."""
     x, y = view.plane.axes.values()
     facts, hover = cell_facts(view.plane), cell_hover(view.plane, names)
@@ -131,15 +173,17 @@ def _traces(view: _View, names: tuple[str, str]) -> list[Any]:
             ncontours=16,
             line={"width": 0.5},
             contours={"coloring": "heatmap"},
-            colorbar={"title": {"text": UNITS["loss"], "side": "right"}, **_ticks(view)},
+            colorbar={"title": {"text": unit("loss", escape(view.name)), "side": "right"}, **_ticks(view)},
         ),
-        go.Scatter3d(x=at_x, y=at_y, z=losses, marker=point_marker("diamond", 4), **point_words(named)),
+        go.Scatter3d(
+            x=at_x, y=at_y, z=losses, marker=point_marker(named, 4, depth=True), **point_words(named)
+        ),
         go.Scatter(
             x=at_x,
             y=at_y,
             textposition="top center",
             textfont={"color": COLOURS.paper, "shadow": "0 0 3px #000, 0 0 3px #000"},
-            marker=point_marker("star", 9),
+            marker=point_marker(named, 9),
             **point_words(named),
         ),
         go.Scatter(
@@ -155,7 +199,7 @@ def _traces(view: _View, names: tuple[str, str]) -> list[Any]:
 
 
 def _loss_axis(view: _View) -> dict[str, Any]:
-    return {"title": {"text": UNITS["loss"]}, **_ticks(view)}
+    return {"title": {"text": unit("loss", escape(view.name))}, **_ticks(view)}
 
 
 def _ticks(view: _View) -> dict[str, Any]:

@@ -11,13 +11,19 @@ from study.figures.style import SMALL_SIZE
 SIZE = SMALL_SIZE - 1.0
 """Font size of the labels, in points."""
 
+MARGIN = 1.0
+"""Space on either side of a label, in points."""
+
+INK = 0.84
+"""Part of a label's height that its characters fill."""
+
 
 def label_isolines(axes: Axes, lines: QuadContourSet, texts: list[str], taken: Boxes) -> int:
     """Write at most one label on each isoline, in a gap of the line, where nothing else is in its way.
 
-    A level gets its label at the place furthest from the other isolines, clear of the frame, of the marks and
-    of other labels; where no place has room for it, it gets none, and the colour bar tells it. The layout
-    must be final.
+    A level gets its label at the place furthest from the other isolines where these do not cross it, clear of
+    the frame, of the marks and of other labels; where no place has room for it, it gets none, and the colour
+    bar tells it. The layout must be final.
 
     Args:
         axes: on which the isolines are.
@@ -34,54 +40,75 @@ def label_isolines(axes: Axes, lines: QuadContourSet, texts: list[str], taken: B
     boxes = np.array(taken, dtype=float).reshape(-1, 4)
     labelled = 0
     for index, (level, text) in enumerate(zip(lines.levels, texts, strict=True)):
-        half = _width(axes, text) * scale / 2 + 2.0
-        candidates = np.concatenate(
-            [piece for piece in paths[index] if _extent(piece) > 2.5 * half] or [np.empty((0, 2))]
-        )
-        candidates = candidates[:: max(1, len(candidates) // 300)]
-        if not len(candidates):
+        half = _size(axes, text) * scale / 2 + (MARGIN, 0.0)
+        places, along = _candidates(paths[index], half[0])
+        if not len(places):
             continue
-        x, y = candidates.T
-        room = np.minimum.reduce([x - frame[0], frame[2] - x, y - frame[1], frame[3] - y]) >= half
-        beside = np.maximum(boxes[:, 0] - x[:, None], x[:, None] - boxes[:, 2])
-        above = np.maximum(boxes[:, 1] - y[:, None], y[:, None] - boxes[:, 3])
-        room &= (np.hypot(np.maximum(beside, 0), np.maximum(above, 0)) >= half).all(axis=1)
+        reach = half[0] * np.abs(along) + half[1] * np.abs(along[:, ::-1])  # of the upright box about it
+        around = np.concatenate([places - reach, places + reach], axis=1)
+        room = (around[:, :2] >= frame[:2]).all(axis=1) & (around[:, 2:] <= frame[2:]).all(axis=1)
+        for box in boxes:
+            room &= ~((around[:, :2] < box[2:]) & (around[:, 2:] > box[:2])).all(axis=1)
         others = [piece for other, pieces in enumerate(paths) if other != index for piece in pieces]
-        clear = _distance(candidates, np.concatenate(others)) if others else np.full(len(x), np.inf)
-        clear = np.where(room, clear, -1.0)
-        best = int(np.argmax(np.minimum(clear, 1.5 * SIZE)))
-        if clear[best] < 0.6 * SIZE:
+        clear = np.full(len(places), SIZE)
+        if others:
+            clear = np.minimum(clear, _clearance(places, along, half * (1.0, INK), np.concatenate(others)))
+        clear[~room] = 0.0
+        best = int(np.argmax(clear))
+        if clear[best] <= 0:
             continue
-        place = axes.transData.inverted().transform(candidates[best] / scale)
+        place = axes.transData.inverted().transform(places[best] / scale)
         lines.clabel([level], manual=[tuple(place)], fmt={level: text}, fontsize=SIZE, inline_spacing=1.5)
-        near_x, near_y = candidates[best]
-        boxes = np.vstack([boxes, (near_x - half, near_y - half, near_x + half, near_y + half)])
+        boxes = np.vstack([boxes, around[best]])
         labelled += 1
     return labelled
 
 
 def _points(path: Path, axes: Axes, scale: float) -> list[np.ndarray]:
-    """Each piece of an isoline's path as points (n, 2), in points of the figure, about three apart."""
+    """Each piece of an isoline's path as points (n, 2), in points of the figure, about two apart."""
     found = []
     for piece in path.to_polygons(closed_only=False):
         vertices = axes.transData.transform(np.asarray(piece)) * scale
         along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(vertices, axis=0).T))])
-        steps = np.linspace(0.0, along[-1], max(2, int(along[-1] / 3.0)))
+        steps = np.linspace(0.0, along[-1], max(2, int(along[-1] / 2.0)))
         found.append(np.stack([np.interp(steps, along, vertices[:, k]) for k in (0, 1)], axis=1))
     return found
 
 
-def _extent(piece: np.ndarray) -> float:
-    return float(np.ptp(piece, axis=0).max())
+def _candidates(pieces: list[np.ndarray], half_width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where a label fits on an isoline, and the unit vector along it there: two arrays (n, 2).
+
+    A label takes the chord between the points half its width away on either side, and leaves half as much of
+    the line to be seen as it covers.
+    """
+    places, along = [np.empty((0, 2))], [np.empty((0, 2))]
+    for piece in pieces:
+        step = float(np.hypot(*(piece[1] - piece[0])))
+        aside = int(np.ceil(half_width / step)) if step > 0 else len(piece)
+        if len(piece) <= 3 * aside:
+            continue
+        middle = slice(aside, len(piece) - aside)
+        chord = piece[2 * aside :] - piece[: -2 * aside]
+        length = np.hypot(*chord.T)
+        straight = length > 1.6 * half_width
+        places.append(piece[middle][straight])
+        along.append((chord / np.maximum(length, 1e-9)[:, None])[straight])
+    return np.concatenate(places), np.concatenate(along)
 
 
-def _distance(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """From each point (n, 2) to the nearest of the others (m, 2): (n,)."""
-    return np.array([np.hypot(*(others - point).T).min() for point in points])
+def _clearance(places: np.ndarray, along: np.ndarray, half: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """From the label at each place (n, 2) to the nearest of the other points (m, 2): (n,), 0 within it."""
+    found = np.empty(len(places))
+    for index, (place, (right, up)) in enumerate(zip(places, along, strict=True)):
+        beside = others - place
+        turned = np.abs(beside @ np.array([[right, -up], [up, right]]))
+        found[index] = np.hypot(*np.maximum(turned - half, 0.0).T).min()
+    return found
 
 
-def _width(axes: Axes, text: str) -> float:
+def _size(axes: Axes, text: str) -> np.ndarray:
+    """Width and height of a label, in pixels."""
     probe = axes.text(0, 0, text, fontsize=SIZE)
-    width = probe.get_window_extent().width
+    size = np.array(probe.get_window_extent().size)
     probe.remove()
-    return float(width)
+    return size

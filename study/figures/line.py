@@ -9,12 +9,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter
 from matplotlib.transforms import blended_transform_factory
 
 from study.figures.curve import Curve
-from study.figures.marks import Cells, Mark, blank, bounds, hatched, marks, name_above, runs
-from study.figures.scale import STEPS, Scale
+from study.figures.gaps import draw_line_gaps
+from study.figures.marks import Cells, Mark, marks, name_above
+from study.figures.scale import Scale
 from study.figures.style import (
     COLOURS,
     SMALL_SIZE,
@@ -23,6 +24,7 @@ from study.figures.style import (
     WIDTH,
     compose,
     fold_offset,
+    name_coordinate,
     new_figure,
     styled,
 )
@@ -32,18 +34,21 @@ HEIGHT = 2.3
 """Height of the axes with their labels, in inches."""
 
 
-def line_figure(landscape: Landscape, *, title: str, caption: str, parameter_label: str) -> Figure:
+def line_figure(
+    landscape: Landscape, *, title: str, caption: str, parameter_label: str, warning: str | None = None
+) -> Figure:
     """Loss (left axis) and accuracy (right axis) of every split along a line.
 
     The curves run through the special points, which are named above the picture. The loss axis is logarithmic
-    where the positive losses of all splits span decades and none is negative. Where a split diverged its
-    span is hatched; interpolated cells are hollow; a band shows one standard error on either side.
+    where the positive losses of all splits span decades and none is negative. The gap in a curve
+    that diverged is hatched; interpolated cells are hollow; a band shows one standard error on either side.
 
     Args:
         landscape: over a line.
         title: above the picture.
         caption: below it.
         parameter_label: of the horizontal axis, such as `α`.
+        warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
         ValueError: if the landscape is not over a line.
@@ -58,24 +63,29 @@ def line_figure(landscape: Landscape, *, title: str, caption: str, parameter_lab
         curves = {name: Curve.of(part, "loss") for name, part in splits.items()}
         scale = Scale.of(np.concatenate([curve.y for curve in curves.values()]))
         limits = _scale_axis(axes, [curve.y for curve in curves.values()], scale)
-        handles = _draw_gaps(axes, x, splits)
+        handles = draw_line_gaps(axes, curves)
         for (name, curve), stroke in zip(curves.items(), cycle(STROKES)):
             handles += _draw_loss(axes, curve, name, stroke, limits if scale.log else None)
         handles += _draw_accuracy(axes, splits)
         if any(Cells.of(part).interpolated.any() for part in splits.values()):
             handles.append(_dot("interpolated", hollow=True))
         named = marks(next(iter(splits.values())))
-        _draw_marks(axes, named, splits, limits)
+        _draw_marks(axes, figure.axes[-1], named, splits, limits)
         places = [*x, *(mark.coordinates[0] for mark in named)]
         if min(places) < max(places):
             axes.set_xlim(min(places), max(places))
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
-        axes.set_xlabel(parameter_label)
         axes.set_ylabel(UNITS["loss"])
-        for each in figure.axes:
-            fold_offset(each)
+        name_coordinate(axes.xaxis, parameter_label)
+        fold_offset(axes.yaxis)
         height = HEIGHT + name_above(axes, named, WIDTH - 1.0)
-        compose(figure, title=title, caption=caption, handles=_legend_entries(handles), body_height=height)
+        compose(
+            figure,
+            title=title,
+            caption=caption,
+            handles=_legend_entries(handles),
+            body_height=height,
+            warning=warning,
+        )
     return figure
 
 
@@ -112,42 +122,6 @@ def _scale_axis(axes: Axes, ys: Sequence[np.ndarray], scale: Scale) -> tuple[flo
         limits = (low - margin, high + margin)
     axes.set_ylim(*limits)
     return limits
-
-
-def _draw_gaps(axes: Axes, x: np.ndarray, splits: dict[str, Landscape]) -> list[Artist]:
-    """Hatch the spans where a split diverged, and frame those that were not evaluated."""
-    handles: list[Artist] = []
-    edges = bounds(x)
-    cells = {name: Cells.of(part) for name, part in splits.items()}
-    first = next(iter(cells.values()))
-    same = all(np.array_equal(first.diverged, other.diverged) for other in cells.values())
-    for index, (name, own) in enumerate(cells.items()):
-        if not own.diverged.any() or (same and index > 0):
-            continue
-        look = hatched("loss not finite" if same else f"{name} loss not finite", index % 4)
-        for start, stop in runs(own.diverged):
-            axes.axvspan(
-                edges[start],
-                edges[stop + 1],
-                facecolor=look.get_facecolor() if index == 0 else "none",
-                edgecolor=look.get_edgecolor(),
-                hatch=look.get_hatch(),
-                linewidth=0,
-                zorder=0.5,
-            )
-        handles.append(look)
-    if first.missing.any():
-        for start, stop in runs(first.missing):
-            axes.axvspan(
-                edges[start],
-                edges[stop + 1],
-                facecolor="none",
-                edgecolor=COLOURS.diverged,
-                linewidth=0.5,
-                zorder=0.4,
-            )
-        handles.append(blank())
-    return handles
 
 
 def _draw_loss(
@@ -222,11 +196,15 @@ def _draw_accuracy(axes: Axes, splits: dict[str, Landscape]) -> list[Artist]:
 
 
 def _draw_cells(axes: Axes, curve: Curve, y: np.ndarray, colour: str) -> None:
-    """Where some cells are interpolated, a dot on each: hollow on those, full on the evaluated ones."""
-    if not curve.hollow.any():
-        return
+    """A dot on each value that no line reaches, and, where some cells are interpolated, on every cell.
+
+    Hollow on those, full on the evaluated ones.
+    """
+    dotted = curve.on_grid if curve.hollow.any() else curve.alone
     for hollow in (False, True):
-        at = (curve.hollow == hollow) & curve.on_grid
+        at = (curve.hollow == hollow) & dotted
+        if not at.any():
+            continue
         dot = _dot("", hollow=hollow, colour=colour)
         dot.set_data(curve.x[at], y[at])
         dot.set_zorder(4)
@@ -249,30 +227,26 @@ def _dot(label: str, *, hollow: bool, colour: str = COLOURS.ink) -> Line2D:
 
 
 def _draw_marks(
-    axes: Axes, named: list[Mark], splits: dict[str, Landscape], limits: tuple[float, float]
+    axes: Axes, top: Axes, named: list[Mark], splits: dict[str, Landscape], limits: tuple[float, float]
 ) -> None:
-    """Mark the special points on every loss curve, and name them above the axes."""
+    """Mark the special points on every loss curve of `axes`, by artists of `top`, which is drawn last."""
     for mark in named:
         axes.axvline(mark.coordinates[0], color=COLOURS.quiet, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
     for part in splits.values():
         for mark in marks(part):
             loss = mark.values.get("loss", np.nan)
             finite = bool(np.isfinite(loss))
-            axes.plot(
+            upright = axes.transData if finite else axes.transAxes
+            drawn = Line2D(
                 mark.coordinates,
                 [max(loss, limits[0]) if finite else 1.0],
-                transform=axes.transData
-                if finite
-                else blended_transform_factory(axes.transData, axes.transAxes),
-                linestyle="none",
-                marker=mark.marker if finite else "x",
-                markersize=7 if mark.marker == "*" else 4.5,
-                markerfacecolor=COLOURS.paper,
-                markeredgecolor=COLOURS.ink,
-                markeredgewidth=0.7,
+                transform=blended_transform_factory(axes.transData, upright),
                 clip_on=False,
                 zorder=6,
+                gid=mark.name,
+                **mark.look(7.0) | ({} if finite else {"marker": "x"}),
             )
+            top.add_artist(drawn)
 
 
 def _legend_entries(handles: list[Artist]) -> list[Artist]:

@@ -1,6 +1,9 @@
 """What every figure marks: the special points, and the cells that are diverged, missing or interpolated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
-from study.figures.style import COLOURS, HATCHES, MARKERS, SMALL_SIZE
+from study.figures.style import COLOURS, HATCHES, MARKERS, SMALL_SIZE, STAR
 from study.landscape.result import Landscape, Status
 
 Boxes = list[tuple[float, float, float, float]]
@@ -58,21 +61,37 @@ class Mark:
     values: dict[str, float]
     marker: str
 
+    def look(self, size: float) -> dict[str, Any]:
+        """How it is drawn: white with a black edge, readable on every colour; `size` in points, of a star."""
+        return {
+            "linestyle": "none",
+            "marker": self.marker,
+            "markersize": size if self.marker == STAR else 0.63 * size,
+            "markerfacecolor": COLOURS.paper,
+            "markeredgecolor": COLOURS.ink,
+            "markeredgewidth": 0.1 * size,
+        }
+
 
 def marks(landscape: Landscape) -> list[Mark]:
-    """The special points of a landscape of one split."""
+    """The special points of a landscape of one split: a star for the solution, a circle where it began."""
     found: dict[tuple[float, ...], list[str]] = {}
     for name, point in landscape.points.items():
         found.setdefault(point.coordinates, []).append(name)
+    markers = _markers(found, list(landscape.points))
     return [
-        Mark(", ".join(names), place, landscape.points[names[0]].values, MARKERS[index % len(MARKERS)])
-        for index, (place, names) in enumerate(found.items())
+        Mark(", ".join(names), place, landscape.points[names[0]].values, markers[place])
+        for place, names in found.items()
     ]
 
 
-def bounds(axis: np.ndarray) -> np.ndarray:
-    """The edges of the cells about the points of an axis (A,): midpoints, and the ends. Shape (A + 1,)."""
-    return np.concatenate([axis[:1], (axis[1:] + axis[:-1]) / 2, axis[-1:]])
+def _markers(found: Mapping[tuple[float, ...], list[str]], names: list[str]) -> dict[tuple[float, ...], str]:
+    """A marker for each place: the star is the solution's or the centre's, else the last point's."""
+    star = next((name for name in ("solution", "centre") if name in names), names[-1] if names else "")
+    others = [place for place, own in found.items() if star not in own]
+    others.sort(key=lambda place: "initialisation" not in found[place])
+    chosen = dict(zip(others, cycle(MARKERS)))
+    return {place: chosen.get(place, STAR) for place in found}
 
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -7,11 +7,14 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+
+from study.figures.scale import STEPS
 
 WIDTH = 3.5
 """Width of a figure, in inches: one column of a two-column paper."""
@@ -37,6 +40,7 @@ class Colours:
         paper: the background, and the edge of marks.
         quiet: guides and captions.
         diverged: the hatching where the loss is not finite.
+        warning: why the picture is not to be trusted.
         loss_map: the colour map of the loss; perceptually uniform, dark is low.
         accuracy_map: the colour map of the accuracy; perceptually uniform, another than that of the loss.
     """
@@ -47,6 +51,7 @@ class Colours:
     paper: str = "#FFFFFF"
     quiet: str = "#555555"
     diverged: str = "#8C8C8C"
+    warning: str = "#D55E00"
     loss_map: str = "viridis"
     accuracy_map: str = "cividis"
 
@@ -56,8 +61,11 @@ COLOURS = Colours()
 STROKES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 """Line styles of the splits, in order: solid, dashed, dotted, dash-dotted."""
 
-MARKERS = ("*", "o", "s", "D", "^", "P", "X", "v")
-"""Markers of the special points, in order."""
+STAR = "*"
+"""Marker of the solution, and of nothing else."""
+
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "d")
+"""Markers of the other special points, in order; the first is the initialisation's."""
 
 HATCHES = ("////", "\\\\\\\\", "xxxx", "....")
 """Hatches of the splits where they diverge, in order."""
@@ -110,6 +118,11 @@ def styled() -> Iterator[None]:
         yield
 
 
+def unit(value: str, split: str = "") -> str:
+    """What a value is called on an axis or a colour bar, with its split before it where one is given."""
+    return f"{split} {UNITS[value]}".strip()
+
+
 def new_figure(height: float) -> Figure:
     """An empty figure one column wide and `height` inches high, on a raster canvas, unknown to pyplot."""
     figure = Figure(figsize=(WIDTH, height))
@@ -125,6 +138,7 @@ def compose(
     handles: Sequence[Artist] = (),
     body_height: float,
     ratio: float | None = None,
+    warning: str | None = None,
 ) -> tuple[float, float, float, float]:
     """Put title, legend and caption around the axes, lay the axes out between them, and fix the layout.
 
@@ -138,21 +152,25 @@ def compose(
         handles: the entries of the legend, each with its label.
         body_height: inches for the axes with their own labels.
         ratio: height over width of the first axes, where it matters; `body_height` is adapted to it.
+        warning: why the picture is not to be trusted; bold, above everything.
 
     Returns:
         left, bottom, width and height of the body in figure coordinates.
     """
+    alarm = _words(figure, warning or "", size=LABEL_SIZE, colour=COLOURS.warning, weight="bold")
     head = _words(figure, title, size=TITLE_SIZE, colour=COLOURS.ink)
     foot = _words(figure, caption, size=SMALL_SIZE - 0.5, colour=COLOURS.quiet)
     key = _legend(figure, handles)
-    above, middle, below = (_height(figure, artist) for artist in (head, key, foot))
+    top, above, middle, below = (_height(figure, artist) for artist in (alarm, head, key, foot))
 
     def arrange(inches: float) -> tuple[float, float, float, float]:
-        height = inches + above + middle + below + 2 * PAD
+        height = inches + top + above + middle + below + 2 * PAD
         figure.set_size_inches(WIDTH, height)
         left = PAD / WIDTH
+        if alarm is not None:
+            alarm.set(position=(left, 1 - PAD / height), verticalalignment="top")
         if head is not None:
-            head.set(position=(left, 1 - PAD / height), verticalalignment="top")
+            head.set(position=(left, 1 - (PAD + top) / height), verticalalignment="top")
         if foot is not None:
             foot.set(position=(left, PAD / height), verticalalignment="bottom")
         if key is not None:
@@ -174,23 +192,32 @@ def compose(
     return body
 
 
-def fold_offset(axes: Axes) -> None:
+def name_coordinate(axis: Axis, label: str, between: str = "  ") -> None:
+    """Give an axis of coordinates its label and its ticks: one range has the same ones in every figure.
+
+    To be called before the layout, with the axis limits set.
+    """
+    axis.set_major_locator(MaxNLocator(5, steps=STEPS))
+    axis.set_label_text(label)
+    fold_offset(axis, between)
+
+
+def fold_offset(axis: Axis, between: str = "  ") -> None:
     """Move the common factor of an axis's ticks (×10⁶) from its far end into the axis's label.
 
     To be called before the layout, with the axis limits set.
     """
-    for axis in (axes.xaxis, axes.yaxis):
-        formatter = axis.get_major_formatter()
-        formatter.set_locs(list(axis.get_majorticklocs()))
-        offset = formatter.get_offset()
-        if offset:
-            axis.set_label_text(f"{axis.get_label_text()}  ({offset.replace(chr(0x2212), '-')})")
-            axis.offsetText.set_visible(False)
+    formatter = axis.get_major_formatter()
+    formatter.set_locs(list(axis.get_majorticklocs()))
+    offset = formatter.get_offset()
+    if offset:
+        axis.set_label_text(f"{axis.get_label_text()}{between}({offset.replace(chr(0x2212), '-')})")
+        axis.offsetText.set_visible(False)
 
 
-def wrap(figure: Figure, text: str, *, size: float, width: float) -> str:
+def wrap(figure: Figure, text: str, *, size: float, width: float, weight: str = "normal") -> str:
     """`text` with line breaks so that no line is wider than `width` inches; a word too long is split."""
-    probe = figure.text(0, 0, "", fontsize=size, parse_math=False)
+    probe = figure.text(0, 0, "", fontsize=size, fontweight=weight, parse_math=False)
 
     def fits(line: str) -> bool:
         probe.set_text(line)
@@ -216,11 +243,13 @@ def wrap(figure: Figure, text: str, *, size: float, width: float) -> str:
     return "\n".join(lines)
 
 
-def _words(figure: Figure, text: str, *, size: float, colour: str) -> Text | None:
+def _words(figure: Figure, text: str, *, size: float, colour: str, weight: str = "normal") -> Text | None:
     if not text.strip():
         return None
-    wrapped = wrap(figure, text, size=size, width=0.985 * (WIDTH - 2 * PAD))
-    return figure.text(0, 0, wrapped, fontsize=size, color=colour, parse_math=False, linespacing=1.25)
+    wrapped = wrap(figure, text, size=size, width=0.985 * (WIDTH - 2 * PAD), weight=weight)
+    return figure.text(
+        0, 0, wrapped, fontsize=size, fontweight=weight, color=colour, parse_math=False, linespacing=1.25
+    )
 
 
 def _legend(figure: Figure, handles: Sequence[Artist]) -> Legend | None:

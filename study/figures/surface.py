@@ -1,17 +1,27 @@
 """A plane's loss as a surface in three dimensions, with its contours on the floor."""
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from study.figures.contour import check_plane
 from study.figures.marks import Cells, Mark, blank, marks
-from study.figures.scale import STEPS, Scale, labels, levels
-from study.figures.style import COLOURS, GREEK, SMALL_SIZE, UNITS, compose, new_figure, styled
+from study.figures.scale import Scale, labels, levels
+from study.figures.style import (
+    COLOURS,
+    GREEK,
+    SMALL_SIZE,
+    compose,
+    name_coordinate,
+    new_figure,
+    styled,
+    unit,
+)
 from study.landscape.result import Landscape
 
 HEIGHT = 2.65
@@ -21,7 +31,15 @@ RASTER = 10_000
 """Above so many facets the surface is an image within the vector formats: they would weigh too much."""
 
 
-def surface_figure(landscape: Landscape, *, split: str, title: str, caption: str) -> Figure:
+def surface_figure(
+    landscape: Landscape,
+    *,
+    split: str,
+    title: str,
+    caption: str,
+    axis_labels: Mapping[str, str] = GREEK,
+    warning: str | None = None,
+) -> Figure:
     """The loss of one split over a plane as a surface, logarithmic where it spans decades.
 
     Facets with a corner that diverged, or was not evaluated, are left open. Every special point stands on the
@@ -32,6 +50,8 @@ def surface_figure(landscape: Landscape, *, split: str, title: str, caption: str
         split: one of `landscape.splits`.
         title: above the picture.
         caption: below it.
+        axis_labels: of the axes, by their names in the landscape.
+        warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
         ValueError: if the landscape is no such plane, or lacks the split.
@@ -55,6 +75,10 @@ def surface_figure(landscape: Landscape, *, split: str, title: str, caption: str
         _draw_surface(axes, plane, heights, at, floor)
         _draw_marks(axes, plane, named, scale, floor)
         _draw_axes(axes, plane, named, scale, chosen)
+        for axis, name in zip((axes.xaxis, axes.yaxis), plane.axes, strict=True):
+            name_coordinate(axis, axis_labels.get(name, name), between="\n")
+        _part_ticks(axes)
+        axes.set_zlabel(unit("loss", split if len(landscape.splits) > 1 else ""), labelpad=4)
         axes.set_zlim(floor, high)
         handles = [
             look
@@ -65,7 +89,9 @@ def surface_figure(landscape: Landscape, *, split: str, title: str, caption: str
             if mask.any()
         ]
         handles = [*axes.get_legend_handles_labels()[0], *handles]
-        body = compose(figure, title=title, caption=caption, handles=handles, body_height=HEIGHT)
+        body = compose(
+            figure, title=title, caption=caption, handles=handles, body_height=HEIGHT, warning=warning
+        )
         _fit(figure, axes, body)
     return figure
 
@@ -114,14 +140,7 @@ def _draw_surface(axes: Axes3D, plane: Landscape, heights: np.ndarray, at: np.nd
 def _draw_marks(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, floor: float) -> None:
     for mark in named:
         x, y = mark.coordinates
-        look = {
-            "marker": mark.marker,
-            "markersize": 7 if mark.marker == "*" else 4.5,
-            "markerfacecolor": COLOURS.paper,
-            "markeredgecolor": COLOURS.ink,
-            "markeredgewidth": 0.7,
-            "linestyle": "none",
-        }
+        look = mark.look(7.0)
         axes.plot([x], [y], [floor], zorder=1.5, **look)
         for height in _height(scale, mark):
             axes.plot(
@@ -138,7 +157,7 @@ def _draw_marks(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale,
 
 
 def _draw_axes(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, chosen: np.ndarray) -> None:
-    (x_name, x), (y_name, y) = plane.axes.items()
+    x, y = plane.axes.values()
     axes.set_xlim(
         min([x[0], *(mark.coordinates[0] for mark in named)]),
         max([x[-1], *(mark.coordinates[0] for mark in named)]),
@@ -147,16 +166,6 @@ def _draw_axes(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, 
         min([y[0], *(mark.coordinates[1] for mark in named)]),
         max([y[-1], *(mark.coordinates[1] for mark in named)]),
     )
-    for axis, name in ((axes.xaxis, x_name), (axes.yaxis, y_name)):
-        axis.set_major_locator(MaxNLocator(4, steps=STEPS, prune="both"))
-        formatter = axis.get_major_formatter()
-        formatter.set_locs(axis.get_majorticklocs())
-        offset = formatter.get_offset()
-        label = GREEK.get(name, name)
-        axis.set_label_text(f"{label}  ({offset})" if offset else label)
-        axis.offsetText.set_visible(False)
-        axis.set_rotate_label(False)
-        axis.labelpad = 7 if offset else -2
     ticks = chosen[:: -(-len(chosen) // 7)] if scale.log else levels(chosen, 6)
     texts = labels(ticks)
     places = list(scale.place(ticks))
@@ -169,13 +178,20 @@ def _draw_axes(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, 
         kept = [(place, text) for place, text in zip(places, texts, strict=True) if place > room]
         places, texts = [scale.floor, *(place for place, _ in kept)], ["0", *(text for _, text in kept)]
     axes.set_zticks(places, labels=texts)
-    axes.set_zlabel(UNITS["loss"], labelpad=2)
     axes.tick_params(labelsize=SMALL_SIZE, pad=-1)
     axes.view_init(elev=28, azim=-58)
     axes.set_box_aspect((1, 1, 0.9))
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
         axis._axinfo["grid"].update(linewidth=0.3, color="#C8C8C8")
+
+
+def _part_ticks(axes: Axes3D) -> None:
+    """Move the ticks' labels away from the corner at which both axes end."""
+    for axis, side in ((axes.xaxis, "right"), (axes.yaxis, "left")):
+        axis.labelpad = 9 if "\n" in axis.get_label_text() else 6
+        for text in axis.get_ticklabels():
+            text.set_horizontalalignment(side)
 
 
 def _fit(figure: Figure, axes: Axes3D, body: tuple[float, float, float, float]) -> None:

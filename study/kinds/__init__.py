@@ -1,8 +1,10 @@
 """The landscape kinds. One module each; the schema, the runner and the docs loop over this registry."""
 
-from study.kinds import contour, interpolation, line
+from study.kinds import contour, interpolation, line, scaling
 from study.kinds.base import Kind, LandscapeConfig, Trained
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (interpolation.KIND, line.KIND, contour.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (interpolation.KIND, line.KIND, contour.KIND, scaling.KIND)
+}
 
 __all__ = ["KINDS", "Kind", "LandscapeConfig", "Trained"]

@@ -36,6 +36,11 @@ class LandscapeConfig:
         """The splits that are read."""
         return ("train", "test") if self.split == "both" else (self.split,)
 
+    @property
+    def read_alike(self) -> dict[str, Any]:
+        """In words, how the loss is read: landscapes that differ in it are not drawn together."""
+        return {"split": self.split, "batch statistics": self.batch_statistics}
+
 
 @dataclass
 class RandomDirectionConfig(LandscapeConfig):
@@ -61,6 +66,12 @@ class RandomDirectionConfig(LandscapeConfig):
             "include_bias_and_norm": self.include_bias_and_norm,
         }
 
+    @property
+    def direction_alike(self) -> dict[str, Any]:
+        """In words, what one step along a direction means."""
+        moved = "biases and normalization layers too" if self.include_bias_and_norm else None
+        return {"normalization": self.normalization, "moved": moved}
+
     def check(self, name: str) -> None:
         """Refuse a policy that needs two sets of weights.
 
@@ -82,11 +93,13 @@ class Trained:
     Attributes:
         solution: θ*, the weights looked at.
         initialisation: θ₀; None where only a file of weights is known.
+        fresh: an initialisation of the same network by another seed.
         solution_name: `solution`, or the name of an intermediate checkpoint.
     """
 
     solution: Weights
     initialisation: Weights | None
+    fresh: Callable[[int], Weights]
     solution_name: str = "solution"
 
 
@@ -101,8 +114,15 @@ class Kind:
         geometry: from configuration and training to where the loss is read.
         grid: from configuration to the coordinates.
         measures: numbers read off one split of the landscape; a value that is not finite is kept.
-        figures: by file suffix (`` for the main one), from the landscape, a title and a caption.
-        needs_initialisation: whether a file of weights alone is not enough.
+        axis_labels: of its pictures, by the names of its axes: what one step is.
+        figures: by file suffix (`` for the main one), from the landscape, a title, a caption and, where the
+            landscape is not to be trusted, a warning that says why.
+        alike: from configuration to the settings, in words, in which two landscapes must agree to be drawn
+            together: to differ in another misleads nobody. None is what goes without saying.
+        together: by file suffix, from landscapes by the label of their run, the group of each label (its
+            configuration), a title and a caption.
+        most_together: landscapes that such a figure can hold.
+        needs_initialisation: whether, with a configuration, a file of weights alone is not enough.
     """
 
     name: str
@@ -111,5 +131,9 @@ class Kind:
     geometry: Callable[[Any, Trained], Geometry]
     grid: Callable[[Any], Grid]
     measures: Callable[[Landscape, Any], Mapping[str, float]]
-    figures: Callable[[Landscape, str, str], Mapping[str, "Figure"]]
-    needs_initialisation: bool = False
+    axis_labels: Mapping[str, str]
+    figures: Callable[[Landscape, str, str, str | None], Mapping[str, "Figure"]]
+    alike: Callable[[Any], Mapping[str, Any]]
+    together: Callable[[Mapping[str, Landscape], Mapping[str, str], str, str], Mapping[str, "Figure"]]
+    most_together: int
+    needs_initialisation: Callable[[Any], bool] = lambda _config: False

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
 from study.analysis.measures import basin_extent, extremes
 from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
+from study.kinds.drawing import MOST_PLANES, plane_figures, planes_together
 from study.landscape.geometry import Plane
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+AXIS_LABELS = {"alpha": "α (steps along δ)", "beta": "β (steps along η)"}
 
 
 @dataclass
@@ -44,18 +45,10 @@ def measures(landscape: Landscape, config: PlaneConfig) -> Mapping[str, float]:
     return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
 
 
-def figures(landscape: Landscape, title: str, caption: str) -> Mapping[str, "Figure"]:
-    """A contour and a surface for each split; those of the second split carry its name."""
-    from study.figures.contour import contour_figure
-    from study.figures.surface import surface_figure
-
-    drawn = {}
-    for position, split in enumerate(landscape.splits):
-        suffix = f".{split}" if position else ""
-        of_split = f"{title}: {split} split" if len(landscape.splits) > 1 else title
-        drawn[suffix] = contour_figure(landscape, split=split, title=of_split, caption=caption)
-        drawn[f"{suffix}.surface"] = surface_figure(landscape, split=split, title=of_split, caption=caption)
-    return drawn
+def alike(config: PlaneConfig) -> Mapping[str, Any]:
+    """What one step means, and the same axes."""
+    ranges = {"α range": config.alpha_range, "β range": config.beta_range or config.alpha_range}
+    return {**config.read_alike, **config.direction_alike, **ranges}
 
 
 KIND = Kind(
@@ -65,5 +58,9 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    figures=figures,
+    axis_labels=AXIS_LABELS,
+    alike=alike,
+    figures=partial(plane_figures, axis_labels=AXIS_LABELS),
+    together=partial(planes_together, axis_labels=AXIS_LABELS),
+    most_together=MOST_PLANES,
 )

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
 from study.analysis.measures import extremes, largest_rise
-from study.keys import key
+from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind, LandscapeConfig, Trained
+from study.kinds.drawing import MOST_LINES, line_figures, lines_together
 from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+AXIS_LABELS = {"alpha": "α (0 = initialisation, 1 = solution)"}
 
 
 @dataclass
@@ -23,14 +24,21 @@ class InterpolationConfig(LandscapeConfig):
         "first and last α; 0 is the initialisation, 1 the solution", length=2, increasing=True
     )
     points: int = key("number of grid points; both ends of the line are evaluated besides", at_least=2)
-
-
-def geometry(_config: InterpolationConfig, trained: Trained) -> Line:
-    """The line between the two sets of weights; difference geometry is never normalised."""
-    assert trained.initialisation is not None  # `needs_initialisation` is checked before work starts
-    return Line.between(
-        trained.initialisation, trained.solution, names=("initialisation", trained.solution_name)
+    start_seed: int | None = key(
+        "seed of a fresh initialisation to start from; null starts from the run's own",
+        at_least=0,
+        at_most=LARGEST_SEED,
     )
+
+
+def geometry(config: InterpolationConfig, trained: Trained) -> Line:
+    """The line between the two sets of weights; difference geometry is never normalised."""
+    if config.start_seed is not None:
+        start, name = trained.fresh(config.start_seed), "fresh initialisation"
+    else:
+        assert trained.initialisation is not None  # `needs_initialisation` is checked before work starts
+        start, name = trained.initialisation, "initialisation"
+    return Line.between(start, trained.solution, names=(name, trained.solution_name))
 
 
 def grid(config: InterpolationConfig) -> Grid:
@@ -44,12 +52,10 @@ def measures(landscape: Landscape, _config: InterpolationConfig) -> Mapping[str,
     return {"largest_rise": largest_rise(landscape), **extremes(landscape)}
 
 
-def figures(landscape: Landscape, title: str, caption: str) -> Mapping[str, "Figure"]:
-    """One picture: loss and accuracy of every split."""
-    from study.figures.line import line_figure
-
-    label = "α (0 = initialisation, 1 = solution)"
-    return {"": line_figure(landscape, title=title, caption=caption, parameter_label=label)}
+def alike(config: InterpolationConfig) -> Mapping[str, Any]:
+    """Where it starts, and how it is read; the range may differ, as every line goes from α = 0 to 1."""
+    start = None if config.start_seed is None else f"fresh, seed {config.start_seed}"
+    return {**config.read_alike, "initialisation": start}
 
 
 KIND = Kind(
@@ -59,6 +65,10 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    figures=figures,
-    needs_initialisation=True,
+    axis_labels=AXIS_LABELS,
+    alike=alike,
+    figures=partial(line_figures, axis_labels=AXIS_LABELS),
+    together=partial(lines_together, axis_labels=AXIS_LABELS),
+    most_together=MOST_LINES,
+    needs_initialisation=lambda config: config.start_seed is None,
 )

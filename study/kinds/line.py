@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
 from study.analysis.measures import basin_extent, extremes
 from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
+from study.kinds.drawing import MOST_LINES, line_figures, lines_together
 from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+AXIS_LABELS = {"alpha": "α (steps along the direction δ; 0 = solution)"}
 
 
 @dataclass
@@ -39,12 +40,9 @@ def measures(landscape: Landscape, config: LineConfig) -> Mapping[str, float]:
     return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
 
 
-def figures(landscape: Landscape, title: str, caption: str) -> Mapping[str, "Figure"]:
-    """One picture: loss and accuracy of every split."""
-    from study.figures.line import line_figure
-
-    label = "α (steps along the direction δ; 0 = solution)"
-    return {"": line_figure(landscape, title=title, caption=caption, parameter_label=label)}
+def alike(config: LineConfig) -> Mapping[str, Any]:
+    """What one step of α means; the range may differ."""
+    return {**config.read_alike, **config.direction_alike}
 
 
 KIND = Kind(
@@ -54,5 +52,9 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    figures=figures,
+    axis_labels=AXIS_LABELS,
+    alike=alike,
+    figures=partial(line_figures, axis_labels=AXIS_LABELS),
+    together=partial(lines_together, axis_labels=AXIS_LABELS),
+    most_together=MOST_LINES,
 )

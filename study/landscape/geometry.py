@@ -238,6 +238,33 @@ class Plane(Geometry):
         return cls.through(theta, delta, eta, name)
 
 
+@dataclass(frozen=True)
+class Scaling(Geometry):
+    """The surface of the text's Listing 6 as written, θ(α, β) = α θ* + α β θ* = α (1 + β) θ*.
+
+    It has two coordinates but one degree of freedom: no base point, no random direction. θ* lies at (1, 0),
+    and everywhere on α (1 + β) = 1.
+    """
+
+    axes: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+
+    @classmethod
+    def of(cls, center: nn.Module | Weights, name: str = "centre") -> "Scaling":
+        """The multiples of θ*."""
+        theta = _weights(center)
+        return cls(
+            origin=theta,
+            bases=(theta.flat,),
+            special={name: (1.0, 0.0)},
+            provenance={"geometry": "scaling", "center": theta.digest, "center_norm": theta.norm},
+        )
+
+    def coefficients(self, coordinates: Coordinates) -> tuple[float, ...]:
+        """(α (1 + β),)."""
+        alpha, beta = coordinates
+        return (alpha * (1.0 + beta),)
+
+
 def _weights(source: nn.Module | Weights) -> Weights:
     return source if isinstance(source, Weights) else Weights.of(source)
 

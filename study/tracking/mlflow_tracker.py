@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
+from study.errors import ConfigError
 from study.record import MetricPoint, Record, State
 from study.tracking.tracker import without_credentials
 
@@ -113,6 +114,20 @@ class MlflowTracker:
             client.set_tag(run_id, MLFLOW_PARENT_RUN_ID, above)
             client.set_tag(run_id, "sweep", parent.config_hash)
         return True
+
+    def search(self, words: str) -> list[str]:
+        """The hashes of the runs that MLflow finds, oldest first.
+
+        Raises:
+            ConfigError: if MLflow cannot read the search.
+        """
+        client = self._open()
+        try:
+            found = client.search_runs([self._experiment_id], words, order_by=["attributes.start_time ASC"])
+        except mlflow.MlflowException as error:
+            rule = f"must be a search that MLflow can read ({' '.join(str(error).split())[:200]})"
+            raise ConfigError("--filter", rule, words) from error
+        return [run.data.tags["config_hash"] for run in found if "config_hash" in run.data.tags]
 
     def _send_state(
         self, client: "mlflow.MlflowClient", run_id: str, state: dict[str, Any], before: dict[str, Any]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from study.errors import ConfigError
 from study.record import Record, State
 
 PATIENCE = 20.0  # a store that cannot be reached may cost a run one part in this many
@@ -30,6 +31,13 @@ class Tracker(Protocol):
             Whether they lie there now.
         """
 
+    def search(self, words: str) -> list[str]:
+        """The hashes of the runs that a search in the store finds, oldest first.
+
+        Raises:
+            ConfigError: if the store cannot be searched so.
+        """
+
     def address(self) -> str | None:
         """Where the store is, without credentials; None if there is none."""
 
@@ -44,6 +52,14 @@ class NullTracker:
     def link(self, parent: Record, members: Sequence[Record]) -> bool:
         """Do nothing."""
         return False
+
+    def search(self, words: str) -> list[str]:
+        """Refuse: there is no store.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("--filter", "needs a store to search in, not tracking=none", words)
 
     def address(self) -> None:
         """None."""
@@ -71,6 +87,10 @@ class PatientTracker:
     def link(self, parent: Record, members: Sequence[Record]) -> bool:
         """Link the records if the store can be reached."""
         return self._ask(lambda: self.tracker.link(parent, members), parent)
+
+    def search(self, words: str) -> list[str]:
+        """Search the store; what goes wrong is the caller's to know."""
+        return self.tracker.search(words)
 
     def _ask(self, question: Callable[[], bool], record: Record) -> bool:
         started = time.monotonic()

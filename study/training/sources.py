@@ -125,22 +125,26 @@ def custom(path: str, arguments: Mapping[str, Any]) -> DataSet:
         ValueError: If there is no such function, it does not take these arguments, or what it returns is not
             as said above (`validate` has the list).
     """
-    returned = call_attribute(path, arguments)
+    returned = call_attribute(path, "data.path", arguments)
     if isinstance(returned, DataSet):
         return validate(returned)
     try:
         (train_inputs, train_targets), (test_inputs, test_targets) = returned
     except (TypeError, ValueError):
         raise ValueError(
-            f"{path}: must return a DataSet or ((train_inputs, train_targets), (test_inputs, test_targets)), "
-            f"got {type(returned).__name__}"
+            f"data.path {path!r} must return a DataSet or "
+            f"((train_inputs, train_targets), (test_inputs, test_targets)), got {type(returned).__name__}"
         ) from None
     train = Examples(_inputs(f"{path}: train", train_inputs), _targets(f"{path}: train", train_targets))
     test = Examples(_inputs(f"{path}: test", test_inputs), _targets(f"{path}: test", test_targets))
-    classes = 1 + max(
-        (int(split.targets.max()) for split in (train, test) if split.targets.numel()), default=0
-    )
-    return validate(DataSet(path, train, test, max(1, classes)))
+    targets = torch.cat([train.targets.flatten(), test.targets.flatten()])
+    lowest, highest = (int(targets.min()), int(targets.max())) if targets.numel() else (0, 0)
+    if lowest < 0:
+        raise ValueError(
+            f"{path}: targets must be classes counted from 0, got {lowest} as the smallest and {highest} as "
+            "the largest"
+        )
+    return validate(DataSet(path, train, test, 1 + highest))
 
 
 def _prepared(

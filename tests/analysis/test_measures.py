@@ -335,3 +335,12 @@ def test_a_basin_that_spans_fewer_than_three_coordinates_is_unresolved(points, u
         plane(lambda a, b: np.hypot(a, b), fine, axis),
     ):
         assert basin_extent(surface, 0.19)["basin_unresolved"] == unresolved
+
+
+def test_where_a_special_point_lies_on_the_grid_its_own_value_counts():
+    landscape = sequence([1.0, 0.5, 1.0], [-1.0, 0.0, 1.0], centre=(0.0, 0.2))
+    alpha, loss = along_line(landscape)
+    assert alpha.tolist() == [-1.0, 0.0, 1.0]
+    assert loss.tolist() == [1.0, 0.2, 1.0]
+    # from 0.2 the level 0.3 is crossed an eighth of the way to 1.0 on either side
+    assert basin_extent(landscape, 0.1)["basin_width"] == pytest.approx(0.25)

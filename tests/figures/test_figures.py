@@ -1,9 +1,10 @@
 """What a figure shows is what the landscape holds: read back from the drawn artists and the written bytes."""
 
+import json
 import re
 import subprocess
 import sys
-from html import unescape
+from html import escape, unescape
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from plotly.offline import get_plotlyjs
 
 from study.figures.contour import contour_figure, draw_plane, levels
 from study.figures.export import Format, render
-from study.figures.hover import cell_facts
+from study.figures.hover import cell_facts, point_marker
 from study.figures.interactive import interactive_page
-from study.figures.interactive_plane import plane_views
+from study.figures.interactive_plane import BESIDE, HEIGHT, NARROW, STACKED, arrange_panels, plane_views
 from study.figures.line import line_figure
+from study.figures.marks import marks
 from study.figures.scale import Scale, labels, spans_decades
-from study.figures.style import new_figure, styled
+from study.figures.style import COLOURS, STAR, new_figure, styled
 from study.figures.surface import surface_figure
 from study.landscape.result import Landscape, Point, Status
 
@@ -27,6 +29,7 @@ CAPTION = (
     "direction seed 0; run 3f2a91c07be4, costing $5 & <little>."
 )
 WORDS = {"title": "Loss about the minimum", "caption": CAPTION}
+STEPS = {"alpha": "α (steps along δ)", "beta": "β (steps along η)"}
 
 
 def plane(loss, alpha, beta, centre=(0.0, 0.0), centre_loss=0.03, **values):
@@ -88,7 +91,7 @@ def hard_planes():
         "tiny range": plane(bowl(axis, axis), axis * 1e-4, axis * 1e-4),
         "all diverged": plane(np.full((9, 9), np.nan), axis, axis, centre_loss=np.nan),
         "one finite cell": plane(np.where(r == 0, 1.0, np.inf), axis, axis),
-        "constant": plane(np.full((9, 9), 2.303), axis, axis),
+        "constant": plane(np.full((9, 9), 2.303), axis, axis, centre_loss=2.303),
         "constant zero": plane(np.zeros((9, 9)), axis, axis),
         "all equal but rounding": plane(2.303 + 1e-15 * a, axis, axis),
         "1e30": plane(1e30 * (0.5 + r), axis, axis),
@@ -321,12 +324,24 @@ def test_nothing_is_cut_off_and_the_caption_covers_nothing():
         assert " ".join(caption.get_text().split()) == CAPTION
 
 
-@pytest.mark.parametrize("points", [51, 101])
-def test_isoline_labels_never_touch(points):
-    figure = plot(wide(points=points))
+def valley(high):
+    """A tilted valley over many decades: isolines close together at two corners, far apart along it."""
+    axis = square(20.0, 41)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    steep = np.abs(a + 0.3 * b) ** 1.2 + np.abs(0.2 * b) ** 1.5
+    return plane(0.03 * (high / 0.03) ** (steep / steep.max()), axis, axis)
+
+
+@pytest.mark.parametrize(
+    ("landscape", "least"),
+    [(wide(points=51), 10), (wide(points=101), 10), (wide(high=1e25, points=51), 11), (valley(1e10), 8),
+     (valley(1e25), 9)],
+)  # fmt: skip
+def test_isoline_labels_are_many_and_never_touch(landscape, least):
+    figure = plot(landscape)
     drawn = [text for text in figure.axes[0].texts if "10^" in text.get_text()]
     boxes = [text.get_window_extent() for text in drawn]
-    assert len(boxes) >= 3
+    assert len(boxes) >= least
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:index])
 
@@ -396,6 +411,177 @@ def test_zero_losses_on_a_logarithmic_scale_are_named():
 
 def test_a_constant_surface_says_its_value():
     assert words(plot(hard_planes()["constant"])) == ["constant: 2.303"]
+
+
+def test_a_plane_without_a_square_to_colour_has_no_colour_bar():
+    """Whether every cell diverged, or all but one: colours would stand for nothing that is drawn."""
+    for name, beside in (("all diverged", "centre"), ("one finite cell", "centre: 0.03")):
+        figure = plot(hard_planes()[name])
+        assert len(figure.axes) == 1, name
+        assert words(figure) == ["diverged: loss not finite"]
+        assert any(patch.get_hatch() for patch in figure.axes[0].patches)
+        assert len(drawn_marks(figure)) == 1
+        assert {text.get_text() for text in figure.axes[0].texts} == {beside}
+
+
+@pytest.mark.parametrize(("loss", "side"), [(0.0012, "below"), (5e6, "above")])
+def test_a_point_that_the_colours_do_not_reach_is_explained(loss, side):
+    axis = np.linspace(-20, 20, 20)  # has no centre
+    needle = plane(bowl(axis, axis), axis, axis, centre_loss=loss)
+    assert words(plot(needle)) == [f"centre: {loss:.2g}, {side} the colour scale"]
+    assert words(plot(plane(bowl(axis, axis), axis, axis, centre_loss=5.0))) == []
+
+
+def lonely(at=10, points=None):
+    x = np.linspace(-1, 1, 21)
+    loss = np.where(np.arange(21) == at, 0.05, np.inf)
+    return line(loss, x, np.where(np.isfinite(loss), 1, 3).astype(np.int8), points)
+
+
+def test_no_white_band_is_left_between_a_value_and_what_diverged_beside_it():
+    figure = draw_line(lonely(points={"solution": Point((0.0,), {"loss": 0.05})}))
+    back = figure.axes[0].transData.inverted()
+    spans = [patch.get_extents().transformed(back) for patch in figure.axes[0].patches if patch.get_hatch()]
+    edges = sorted((span.x0, span.x1) for span in spans)
+    assert np.allclose(edges, [(-1.0, 0.0), (0.0, 1.0)])
+
+
+def test_a_value_that_no_line_reaches_has_a_dot():
+    (dot,) = [each for each in draw_line(lonely(at=4)).axes[0].lines if each.get_marker() == "o"]
+    assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([-0.6], [0.05])
+
+
+def test_a_diverged_special_point_between_the_cells_is_hatched():
+    x = np.linspace(0, 1, 5)
+    figure = draw_line(line(1 + x, alpha=x, points={"solution": Point((0.6,), {"loss": np.nan})}))
+    (span,) = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
+    box = span.get_extents().transformed(figure.axes[0].transData.inverted())
+    assert (box.x0, box.x1) == pytest.approx((0.5, 0.75))
+
+
+# Special points
+
+
+def drawn_marks(figure: Figure):
+    return [each for axes in figure.axes for each in axes.lines if each.get_markersize() in (8.0, 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("names", "star"),
+    [
+        (["centre"], "centre"),
+        (["initialisation", "solution"], "solution"),
+        (["solution", "initialisation"], "solution"),
+        (["initialisation", "update 7"], "update 7"),
+        (["start", "middle", "end"], "end"),
+        (["centre", "update 3", "initialisation", "update 9"], "centre"),
+    ],
+)
+def test_the_solution_is_the_star_and_no_two_markers_are_alike(names, star):
+    points = {name: Point((index / 8,), {"loss": 1.0}) for index, name in enumerate(names)}
+    found = {mark.name: mark.marker for mark in marks(line(np.ones(9), points=points))}
+    assert found[star] == STAR
+    assert len(set(found.values())) == len(names)
+    assert found.get("initialisation", "o") == "o"
+
+
+def test_points_of_one_place_share_the_star():
+    points = {name: Point((at,), {"loss": 1.0}) for name, at in (("a", 0.0), ("b", 1.0), ("c", 0.0))}
+    assert [(mark.name, mark.marker) for mark in marks(line(np.ones(9), points=points))] == [
+        ("a, c", STAR), ("b", "o"),
+    ]  # fmt: skip
+
+
+def test_the_page_has_the_markers_of_the_pictures():
+    points = {name: Point((index / 8,), {"loss": 1.0}) for index, name in enumerate("abcdefghijklm")}
+    found = marks(line(np.ones(9), points=points))
+    symbols = point_marker(found, 9)["symbol"]
+    assert symbols[0] == "circle"
+    assert symbols[-1] == "star"
+    assert len(set(symbols)) == 13
+    assert point_marker(found, 4, depth=True)["symbol"] == ["circle"] * 12 + ["diamond"]
+
+
+def test_special_points_are_drawn_last_of_all():
+    figure = draw_line(two_splits())
+    left, right = figure.axes
+    assert right.get_zorder() >= left.get_zorder()
+    stars = [each for each in right.lines if each.get_marker() == STAR]
+    assert not [each for each in left.lines if each.get_marker() == STAR]
+    assert min(star.get_zorder() for star in stars) > max(
+        each.get_zorder() for each in right.lines if each.get_gid() and "accuracy" in each.get_gid()
+    )
+    places = [left.transData.inverted().transform(star.get_transform().transform((1.0, y))) for star, y in
+              zip(stars, (0.1, 0.3), strict=True)]  # fmt: skip
+    assert np.allclose(places, [(1.0, 0.1), (1.0, 0.3)])
+    assert [float(star.get_ydata()[0]) for star in stars] == [0.1, 0.3]
+
+
+# Axes
+
+
+@pytest.mark.parametrize("name", ["bowl", "needle", "wide with a band of inf and nan", "tiny range"])
+def test_surface_and_contour_have_the_same_ticks_and_factors(name):
+    landscape = hard_planes()[name]
+    flat = plot(landscape, axis_labels=STEPS).axes[0]
+    solid = surface_figure(landscape, split="", axis_labels=STEPS, **WORDS).axes[0]
+    for one, other, label in ((flat.xaxis, solid.xaxis, "α"), (flat.yaxis, solid.yaxis, "β")):
+        low, high = one.get_view_interval()
+        ticks = [[tick for tick in axis.get_majorticklocs() if low <= tick <= high] for axis in (one, other)]
+        assert np.allclose(*ticks)
+        assert len(ticks[0]) >= 3
+        assert one.get_label_text().split() == other.get_label_text().split()
+        assert one.get_label_text().startswith(f"{label} (steps along ")
+        assert not other.offsetText.get_visible() or not other.get_major_formatter().get_offset()
+
+
+def test_ticks_of_a_surface_reach_its_ends():
+    solid = surface_figure(hard_planes()["bowl"], split="", **WORDS).axes[0]
+    assert solid.xaxis.get_majorticklocs()[[0, -1]] == pytest.approx([-1.0, 1.0])
+    assert solid.yaxis.get_majorticklocs()[[0, -1]] == pytest.approx([-1.0, 1.0])
+
+
+def both_splits():
+    axis = square(1.0)
+    values = {"train/loss": bowl(axis, axis), "test/loss": 2 * bowl(axis, axis)}
+    points = {"solution": Point((0.0, 0.0), {"train/loss": 0.02, "test/loss": 0.04})}
+    return Landscape({"alpha": axis, "beta": axis}, values, np.ones((9, 9), np.int8), points)
+
+
+def test_the_loss_is_called_by_its_split_where_there_are_several():
+    landscape = both_splits()
+    for split in ("train", "test"):
+        flat = contour_figure(landscape, split=split, **WORDS)
+        assert flat.axes[1].get_ylabel() == f"{split} loss (nats per example)"
+        solid = surface_figure(landscape, split=split, **WORDS)
+        assert solid.axes[0].get_zlabel() == f"{split} loss (nats per example)"
+    bars = [trace.colorbar.title.text for trace in plane_views(landscape).data if trace.type == "contour"]
+    assert bars == [f"{split} loss (nats per example)" for split in ("train", "train", "test", "test")]
+
+
+# Warnings
+
+
+def test_a_landscape_not_to_be_trusted_says_so_above_every_picture():
+    warning = "Do not trust this landscape: $self_check$ failed <1e-3>."
+    landscape = hard_planes()["bowl"]
+    for figure in (
+        plot(landscape, warning=warning),
+        surface_figure(landscape, split="", warning=warning, **WORDS),
+        line_figure(two_splits(), parameter_label="α", warning=warning, **WORDS),
+    ):
+        (alarm,) = [text for text in figure.texts if text.get_color() == COLOURS.warning]
+        assert " ".join(alarm.get_text().split()) == warning
+        assert alarm.get_fontweight() == "bold"
+        box = alarm.get_window_extent()
+        assert figure.bbox.y1 >= box.y1
+        assert figure.bbox.x1 >= box.x1
+        (title,) = [text for text in figure.texts if text.get_text() == WORDS["title"]]
+        assert box.y0 > title.get_window_extent().y1
+        assert all(box.y0 > axes.get_tightbbox().y1 for axes in figure.axes)
+    page = own_part(interactive_page(landscape, warning=warning, **WORDS))
+    assert f'<p class="warning">{escape(warning)}</p>\n<h1>' in page
+    assert 'class="warning"' not in own_part(interactive_page(landscape, **WORDS))
 
 
 # Refusals
@@ -503,6 +689,37 @@ def test_page_of_two_splits_has_a_view_for_each_scale_and_split_within_6_mb():
         expected = np.log10(loss) if index % 2 == 0 else loss
         np.testing.assert_allclose(figure.data[shown[0]].z, expected.T)
     assert [trace.visible for trace in figure.data] == list(menu.buttons[0].args[0]["visible"])
+
+
+def test_a_page_says_what_a_step_is():
+    figure = plane_views(hard_planes()["bowl"], STEPS)
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == tuple(STEPS.values())
+    assert figure.layout.scene.xaxis.title.text == STEPS["alpha"]
+    assert figure.data[0].hovertemplate.startswith("α = ")
+    curves = own_part(interactive_page(hard_lines()["plain"], axis_labels={"alpha": "steps"}, **WORDS))
+    assert '"text":"steps"' in curves
+
+
+def test_a_scene_is_at_least_as_wide_as_high_wherever_its_panels_are():
+    """The drawing library fits the height of a scene alone: a higher one loses the labels at its sides."""
+    margins, bar = (60 + 20, 70 + 50), 100
+
+    def shape(layout, width, height):
+        domain = layout["scene.domain"]
+        across, up = (domain[axis][1] - domain[axis][0] for axis in "xy")
+        return across * (width - margins[0] - bar) / (up * (height - margins[1]))
+
+    assert shape(BESIDE, NARROW, HEIGHT) >= 0.99
+    for width in (668, 900, NARROW - 1):
+        assert shape(STACKED, width, min(1.7 * width, 1200)) >= 0.99
+    for layout in (BESIDE, STACKED):
+        scene, contours = layout["scene.domain"], (layout["xaxis.domain"], layout["yaxis.domain"])
+        assert scene["x"][1] < contours[0][0] or scene["y"][0] > contours[1][1]
+    script = arrange_panels()
+    assert f"width < {NARROW}" in script
+    assert json.dumps(STACKED) in script
+    assert script in interactive_page(hard_planes()["bowl"], **WORDS).replace("'landscape'", "'{plot_id}'")
+    assert script not in interactive_page(hard_lines()["plain"], **WORDS)
 
 
 def test_pointer_reads_loss_accuracy_and_status():

@@ -9,7 +9,7 @@ from torch import nn
 
 from study.landscape.directions import Direction, random_direction
 from study.landscape.evaluate import Evaluator, evaluate
-from study.landscape.geometry import Line, Plane
+from study.landscape.geometry import Line, Plane, Scaling
 from study.landscape.grid import Grid, spaced
 from study.landscape.weights import Weights
 
@@ -251,3 +251,20 @@ def test_the_grid_must_have_the_geometrys_axes(least_squares):
         evaluate(model, least_squares.loss, least_squares.data, Plane.random(model), Grid.line())
     with pytest.raises(ValueError, match=r"axes \('alpha',\), got \('alpha', 'beta'\)"):
         evaluate(model, least_squares.loss, least_squares.data, Line.random(model), Grid.square())
+
+
+def test_the_surface_of_listing_6_is_a_surface_in_one_scalar(least_squares):
+    model = least_squares.model(least_squares.theta)
+    grid = Grid.rectangle((-1.0, 2.0, 4), (-1.0, 1.0, 3))
+    landscape = evaluate(model, least_squares.loss, least_squares.data, Scaling.of(model), grid)
+    expected = [
+        [least_squares.value(a * least_squares.theta + a * b * least_squares.theta) for b in (-1.0, 0.0, 1.0)]
+        for a in (-1.0, 0.0, 1.0, 2.0)
+    ]
+    np.testing.assert_allclose(landscape.values["loss"], expected, rtol=1e-12)
+    at_solution = landscape.points["centre"]
+    assert at_solution.coordinates == (1.0, 0.0)
+    assert at_solution.values["loss"] == pytest.approx(least_squares.value(least_squares.theta), rel=1e-12)
+    loss = landscape.values["loss"]
+    assert loss[1, 2] == loss[1, 0] == loss[3, 0]  # α = 0, or β = −1: no weights at all
+    assert loss[2, 2] == loss[3, 1]  # 1 (1 + 1) = 2 (1 + 0)

@@ -620,7 +620,10 @@ def test_a_custom_data_set_keeps_its_name_and_classes(module):
         ),
         ({"train_x": "text"}, "train inputs must be a tensor or an array of numbers"),
         ({"train_x": [[1.0], [1.0, 2.0]]}, "train inputs must be a tensor or an array of numbers"),
-        ({"train_y": np.array([0, -1, 2, 0])}, "train targets must be from 0 to 4, got -1 in example 1"),
+        (
+            {"train_y": np.array([0, -1, 2, 0])},
+            "targets must be classes counted from 0, got -1 as the smallest and 4 as the largest",
+        ),
         ({"train_y": np.array([0.0, 1.0, 2.0, 0.0])}, "train targets must be integers, got torch.float64"),
         ({"train_y": np.array([True, False, True, True])}, "train targets must be integers, got torch.bool"),
         ({"train_y": np.array(3)}, "train targets must be int64 of shape (N,), got torch.int64 ()"),
@@ -654,8 +657,8 @@ def test_a_custom_function_must_return_data(module):
     ],
 )
 def test_paths_that_lead_nowhere_are_refused_in_one_line(path, message):
-    with pytest.raises(ValueError, match="path") as error:
-        load_attribute(path)
+    with pytest.raises(ValueError, match=r"^data\.path ") as error:
+        load_attribute(path, "data.path")
     assert message in str(error.value)
     assert repr(path) in str(error.value)
     assert single_line(error)
@@ -664,23 +667,30 @@ def test_paths_that_lead_nowhere_are_refused_in_one_line(path, message):
 def test_errors_of_the_users_own_module_are_told_apart(module):
     needy = module("import no_such_dependency\ndef make(): pass\n")
     with pytest.raises(ValueError, match=f"module '{needy}' needs 'no_such_dependency', which is not found"):
-        load_attribute(f"{needy}:make")
-    with pytest.raises(ZeroDivisionError):
-        load_attribute(f"{module('1 / 0')}:make")
+        load_attribute(f"{needy}:make", "model.path")
+    broken = module("1 / 0")
+    with pytest.raises(
+        ValueError, match=rf"^model\.path '{broken}:make' raised ZeroDiv.*{broken}\.py:1\)$"
+    ) as error:
+        load_attribute(f"{broken}:make", "model.path")
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
 
 
 def test_source_digest_is_that_of_the_defining_file(module, tmp_path):
     home = module(OWN)
     door = module(f"import functools\nfrom {home} import pairs\nfive = functools.partial(pairs, size=5)\n")
     expected = hashlib.sha256((tmp_path / f"{home}.py").read_bytes()).hexdigest()
-    assert source_digest(f"{home}:pairs") == expected
-    assert source_digest(f"{home}:Maker.make") == expected
-    assert source_digest(f"{door}:pairs") == expected
-    assert source_digest(f"{door}:five") == hashlib.sha256((tmp_path / f"{door}.py").read_bytes()).hexdigest()
+    assert source_digest(f"{home}:pairs", "data.path") == expected
+    assert source_digest(f"{home}:Maker.make", "data.path") == expected
+    assert source_digest(f"{door}:pairs", "data.path") == expected
+    assert (
+        source_digest(f"{door}:five", "data.path")
+        == hashlib.sha256((tmp_path / f"{door}.py").read_bytes()).hexdigest()
+    )
     with pytest.raises(ValueError, match="module 'sys' has no source file"):
-        source_digest("sys:exit")
+        source_digest("sys:exit", "data.path")
     with pytest.raises(ValueError, match="not found"):
-        source_digest("no_such_package:thing")
+        source_digest("no_such_package:thing", "data.path")
 
 
 # --- augmentation --------------------------------------------------------------------------------

@@ -205,6 +205,9 @@ def forwards(**kwargs):
 
 def text():
     return "no model"
+
+def lazy(num_classes):
+    return nn.Sequential(nn.Flatten(), nn.LazyBatchNorm1d(), nn.LazyLinear(num_classes))
 """
 
 
@@ -226,6 +229,18 @@ def test_custom_models_get_the_shapes_that_they_ask_for(users_models):
     assert build("shaped", num_classes=9).out_features == 9
     assert build("forwards", in_features=3, out_features=4).out_features == 4
     assert isinstance(custom("torch.nn:Identity", {}, (1,), 2), nn.Identity)
+
+
+def test_custom_models_leave_no_weight_to_their_first_batch(users_models):
+    def build():
+        return custom(f"{users_models}:lazy", {}, (1, 2, 4), 6)
+
+    first, again = (initialise(build, seed=3) for _ in range(2))
+    assert count_parameters(first) == 2 * 8 + 8 * 6 + 6
+    assert all(torch.equal(one, two) for one, two in zip(first.parameters(), again.parameters(), strict=True))
+    assert first.training
+    assert not first[1].running_mean.any()
+    assert first[1].num_batches_tracked == 0
 
 
 @pytest.mark.parametrize(

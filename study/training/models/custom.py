@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from study.training.custom import call_attribute
+from study.training.custom import call_attribute, own_code
+
+KEY = "model.path"  # of the configuration
 
 
 def custom(
     path: str, arguments: Mapping[str, Any], input_shape: Sequence[int], num_classes: int
 ) -> nn.Module:
-    """The module that a user's own class or function makes.
+    """The module that a user's own class or function makes; lazy layers get their weights here.
 
     Args:
         path: the class or function, as "package.module:attribute".
@@ -24,7 +28,13 @@ def custom(
     Raises:
         ValueError: If there is no such callable, it does not take these arguments, or makes no `nn.Module`.
     """
-    model = call_attribute(path, arguments, {"input_shape": tuple(input_shape), "num_classes": num_classes})
+    offered = {"input_shape": tuple(input_shape), "num_classes": num_classes}
+    model = call_attribute(path, KEY, arguments, offered)
     if not isinstance(model, nn.Module):
-        raise ValueError(f"path {path!r} must make a torch.nn.Module, got {type(model).__name__}")
+        raise ValueError(f"{KEY} {path!r} must make a torch.nn.Module, got {type(model).__name__}")
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        training = model.training
+        with own_code(path, KEY, f" on inputs of shape {(2, *input_shape)}"), torch.no_grad():
+            model.eval()(torch.zeros(2, *input_shape))  # in which no running statistic moves
+        model.train(training)
     return model

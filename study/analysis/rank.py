@@ -1,0 +1,61 @@
+"""Rank correlation over configurations, with an interval where there are enough of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+FEWEST = 8
+"""Configurations below which a rank correlation has no interval worth the name."""
+
+RESAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """Spearman's ρ.
+
+    Attributes:
+        rho: NaN where one of the two is constant, or there are fewer than three pairs.
+        interval: 95 %, by resampling pairs (percentiles); None below `FEWEST` pairs.
+        count: of pairs.
+    """
+
+    rho: float
+    interval: tuple[float, float] | None
+    count: int
+
+    def words(self) -> str:
+        """For a figure or a table."""
+        if not np.isfinite(self.rho):
+            return f"ρ undefined, n = {self.count}"
+        interval = "" if self.interval is None else f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+        return f"ρ = {self.rho:.2f}{interval}, n = {self.count}".replace("-", "\N{MINUS SIGN}")
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> RankCorrelation:
+    """Spearman's rank correlation of x and y, (n,) each: one pair for each configuration.
+
+    Infinite values rank above all others; pairs with a NaN are left out. The resampling has a fixed seed.
+    """
+    known = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[known], y[known]
+    count = len(x)
+    if count < 3:
+        return RankCorrelation(float("nan"), None, count)
+    rho = float(_rho(x[None], y[None])[0])
+    if count < FEWEST or not np.isfinite(rho):
+        return RankCorrelation(rho, None, count)
+    chosen = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
+    drawn = _rho(x[chosen], y[chosen])
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return RankCorrelation(rho, (float(low), float(high)), count)
+
+
+def _rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of the ranks within each row, (rows,); NaN where a row is constant."""
+    ranks = [rankdata(values, axis=1) for values in (x, y)]
+    first, second = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return np.where(scale > 0, (first * second).sum(axis=1) / np.where(scale > 0, scale, 1.0), np.nan)

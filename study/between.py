@@ -1,0 +1,146 @@
+"""From one minimum to another: θ(α) = θˢ + α (θˡ − θˢ) between the solutions of two runs (Listing 8)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+
+from study import build
+from study.config import ComparisonConfig, EvaluationConfig
+from study.landscape.evaluate import evaluate
+from study.landscape.geometry import Line
+from study.landscape.grid import Grid
+from study.landscape.result import Landscape
+from study.landscape.weights import Weights
+from study.look import LOSS, Reading
+from study.members import Member, Members
+from study.record import Record
+from study.saved import saved_model
+from study.source import TRAINING, checkpoint_name
+from study.training.checkpoints import decode_weights
+from study.training.data import DataSet
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs whose minima are joined.
+
+    Attributes:
+        start: at α = 0, the smaller value of the setting in which they differ.
+        end: at α = 1.
+    """
+
+    start: Member
+    end: Member
+
+    @property
+    def name(self) -> str:
+        """Of its file: both hashes."""
+        return f"{self.start.record.config_hash}_{self.end.record.config_hash}"
+
+
+def choose_pairs(members: Members, most: int) -> tuple[list[Pair], list[Pair]]:
+    """The pairs that are joined, and those left out because there are more than `most`.
+
+    Runs are paired that differ in one setting, seed by seed; where runs differ in their seeds alone, each
+    with the next. The two ends of a setting's values come first, then neighbours, then the rest; each for all
+    seeds before the next. Two runs of one training are no pair.
+    """
+    runs = members.runs
+    keys = members.keys or members.seeds
+    fixed = members.seeds if members.keys else ()
+    ranked = []
+    for (i, start), (j, end) in combinations(enumerate(runs), 2):
+        differing = [key for key in keys if start.settings.get(key) != end.settings.get(key)]
+        same_seed = all(start.settings.get(key) == end.settings.get(key) for key in fixed)
+        apart = len(differing) == 1 if members.keys else j == i + 1
+        if apart and same_seed and start.training_hash != end.training_hash:
+            ranked.append((_rank(members, Pair(start, end), differing[0]), Pair(start, end)))
+    pairs = [pair for _place, pair in sorted(ranked, key=lambda entry: entry[0])]
+    return pairs[:most], pairs[most:]
+
+
+def why_not(pair: Pair) -> str | None:
+    """Why two minima cannot be joined, or None if they can."""
+    for run in (pair.start, pair.end):
+        if run.diverged:
+            return "a training diverged"
+        if not run.record.holds(TRAINING):
+            return "a run has no training of its own"
+    if pair.start.data_digest != pair.end.data_digest:
+        return "other data"
+    networks = [
+        {key: value for key, value in run.settings.items() if key.startswith("model.")}
+        for run in (pair.start, pair.end)
+    ]
+    return "other architecture" if networks[0] != networks[1] else None
+
+
+def join(
+    pair: Pair,
+    config: ComparisonConfig,
+    evaluation: EvaluationConfig,
+    record: Record,
+    data: DataSet,
+    on_point: Callable[[int, int], None] | None = None,
+) -> Landscape:
+    """The loss and accuracy of both splits along the line between two minima; read back if it is there.
+
+    Running statistics are recomputed at every point, from training examples.
+
+    Args:
+        pair: of the same data and architecture.
+        config: range, points and examples.
+        evaluation: how points are evaluated.
+        record: where the result is kept.
+        data: of both runs.
+        on_point: called with (points done, points in all).
+    """
+    file, about = f"comparison/between/{pair.name}.npz", f"comparison/between/{pair.name}.json"
+    runs = (pair.start, pair.end)
+    key = {
+        "alpha_range": config.alpha_range,
+        "points": config.points,
+        "examples": config.examples,
+        "statistics_examples": evaluation.statistics_examples,
+        "micro_batch": evaluation.micro_batch,
+        "weights": [run.record.files()[solution_file(run)] for run in runs],
+    }
+    if record.holds(file) and record.holds(about) and record.read_json(about) == key:
+        return Landscape.from_bytes(record.read(file))
+    torch.set_num_threads(evaluation.threads)
+    device = pair.start.settings["training.device"]
+    data = data.to(device)
+    model = build.model(saved_model(pair.start.record), data, 0, device)
+    states = [decode_weights(run.record.read(solution_file(run)))[0] for run in runs]
+    start, end = (Weights.from_state(model, state) for state in states)
+    low, high = config.alpha_range
+    reading = Reading.of(data, SPLITS, config.examples, 0, evaluation)
+    landscape = evaluate(
+        model,
+        LOSS,
+        reading.batches,
+        Line.between(start, end),
+        Grid.line(low, high, config.points),
+        on_point=on_point,
+        **reading.settings,
+    )
+    record.write(file, landscape.to_bytes())
+    record.write_json(about, key)
+    return landscape
+
+
+def solution_file(run: Member) -> str:
+    """Name of the last checkpoint of a run."""
+    return checkpoint_name(run.record.read_json(TRAINING)["checkpoints"][-1])
+
+
+def _rank(members: Members, pair: Pair, key: str) -> tuple[int, int]:
+    """How early a pair is chosen: ends of the setting's values, neighbours, others; then by their place."""
+    values = list(dict.fromkeys(repr(run.settings.get(key)) for run in members.runs))
+    first, last = (values.index(repr(run.settings.get(key))) for run in (pair.start, pair.end))
+    apart = abs(last - first)
+    return (0 if apart == len(values) - 1 else 1 if apart == 1 else 2), min(first, last)

@@ -1,0 +1,287 @@
+"""Many records, one aligned comparison: what can be compared is, and what cannot is named with the reason."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from study import build
+from study.analysis.connectivity import barriers
+from study.analysis.rank import rank_correlation
+from study.between import SPLITS, Pair, choose_pairs, join, why_not
+from study.config import ComparisonConfig, EvaluationConfig
+from study.kinds import KINDS
+from study.landscape.result import Landscape
+from study.members import Member, Members
+from study.record import Record
+from study.saved import saved_data
+from study.training.data import DataSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TRAINED = ("test/loss", "test/accuracy", "gap/loss", "weights/norm")
+"""What training reached that is drawn like a measure."""
+
+FLAGS = ("self_check", "self_check_training", "basin_reaches_edge", "basin_unresolved", "diverged_cells")
+"""Measures that say how far others can be trusted, and are no results of their own."""
+
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a figure does not show.
+
+    Attributes:
+        figure: its name.
+        run: label of the run, or of the two.
+        reason: why it would mislead there.
+    """
+
+    figure: str
+    run: str
+    reason: str
+
+
+@dataclass
+class Comparison:
+    """Runs beside each other.
+
+    Attributes:
+        members: the runs, and the settings in which they differ.
+        runs: a row a run; see `Members.table`.
+        groups: a row a configuration: runs, and mean and standard deviation over its seeds of every number.
+        between: a row a pair of minima and split: the barriers.
+        figures: by name, each with what it shows.
+        left_out: what they do not show, and why.
+    """
+
+    members: Members
+    runs: pd.DataFrame
+    groups: pd.DataFrame
+    between: pd.DataFrame
+    figures: dict[str, "Figure"] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def compare(
+    members: Members,
+    config: ComparisonConfig,
+    evaluation: EvaluationConfig,
+    kept: Record,
+    progress: Progress,
+) -> Comparison:
+    """Compare finished runs.
+
+    Args:
+        members: the runs.
+        config: what is added to them.
+        evaluation: how points between minima are evaluated.
+        kept: where those points are kept, and read back from.
+        progress: shows how far an evaluation is, by its name.
+    """
+    table = members.table()
+    result = Comparison(members, table, grouped(table), pd.DataFrame())
+    for name in dict.fromkeys(name for run in members.runs for name in run.about["landscapes"]):
+        _compare_landscapes(name, result)
+    joined = list(_joined(result, config, evaluation, kept, progress))
+    _compare_between(joined, result)
+    _compare_measures(result)
+    return result
+
+
+def grouped(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a configuration: how many runs, and `<column> mean` and `<column> std` (n − 1) of each number."""
+    if table.empty:
+        return pd.DataFrame()
+    numbers = [name for name in table.columns if "/" in name and pd.api.types.is_numeric_dtype(table[name])]
+    rows = []
+    for configuration, part in table.groupby("configuration", sort=False):
+        row: dict[str, Any] = {"configuration": configuration, "runs": len(part)}
+        for name in numbers:
+            with np.errstate(invalid="ignore"):  # infinite measures have no standard deviation
+                row |= {f"{name} mean": part[name].mean(), f"{name} std": part[name].std(ddof=1)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _compare_landscapes(name: str, result: Comparison) -> None:
+    """One figure of each set of alike landscapes of this name."""
+    sets: dict[str, list[Member]] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    for run in result.members.runs:
+        if name not in run.landscapes:
+            continue
+        if run.diverged:
+            result.left_out.append(LeftOut(name, result.members.label(run), "its training diverged"))
+            continue
+        alike = _alike(name, run)
+        settings[repr(alike)] = alike
+        sets.setdefault(repr(alike), []).append(run)
+    ordered = sorted(sets, key=lambda key: -len(sets[key]))
+    for place, key in enumerate(ordered):
+        file = name if place == 0 else f"{name}.{place + 1}"
+        alone = len(sets[key]) < 2
+        if place > 0:
+            reason = _difference(settings[key], settings[ordered[0]])
+            where = "" if alone else f"; drawn apart in {file}"
+            for run in sets[key]:
+                result.left_out.append(LeftOut(name, result.members.label(run), f"{reason}{where}"))
+        if not alone:
+            _draw_landscapes(name, file, sets[key], settings[key], result)
+
+
+def _draw_landscapes(
+    name: str, file: str, runs: Sequence[Member], alike: Mapping[str, Any], result: Comparison
+) -> None:
+    members = result.members
+    kind = KINDS[str(alike["kind"])]
+    drawn = list(runs)
+    if len(drawn) > kind.most_together:
+        firsts = {members.configuration(run): run for run in reversed(drawn)}
+        drawn = [run for run in drawn if firsts[members.configuration(run)] is run][: kind.most_together]
+        for run in runs:
+            if run not in drawn:
+                reason = f"a figure holds {kind.most_together}: the first seed of each configuration is drawn"
+                result.left_out.append(LeftOut(file, members.label(run), reason))
+    landscapes = {members.label(run): run.landscape(name) for run in drawn}
+    groups = {members.label(run): members.configuration(run) for run in drawn}
+    said = {words: value for words, value in alike.items() if words not in {"kind", "data"}}
+    shared = ", ".join(f"{words} {value}" for words, value in said.items() if value is not None)
+    caption = f"{_subject(members)}; {shared}; {len(drawn)} runs, one scale."
+    for suffix, figure in kind.together(landscapes, groups, kind.title, caption).items():
+        result.figures[f"{file}{suffix}"] = figure
+
+
+def _alike(name: str, run: Member) -> dict[str, Any]:
+    """What must be the same for two landscapes to be drawn together."""
+    own = run.landscapes[name]
+    return {"kind": own.kind, "data": run.data_digest, **KINDS[own.kind].alike(own)}
+
+
+def _difference(own: Mapping[str, Any], others: Mapping[str, Any]) -> str:
+    """In what two such sets of settings differ."""
+    if own["data"] != others["data"]:
+        return "other data"
+    words = [words for words in own if own[words] != others.get(words)]
+    return ", ".join(f"{word} {_said(own[word])}, not {_said(others.get(word))}" for word in words)
+
+
+def _said(value: Any) -> str:
+    return "as by default" if value is None else str(value)
+
+
+def _joined(
+    result: Comparison,
+    config: ComparisonConfig,
+    evaluation: EvaluationConfig,
+    kept: Record,
+    progress: Progress,
+) -> Iterator[tuple[Pair, Landscape]]:
+    """The pairs of minima, each with the landscape between them."""
+    members = result.members
+    loaded: dict[str, DataSet] = {}
+    chosen, beyond = choose_pairs(members, config.pairs)
+    for pair in beyond:
+        words = f"{members.label(pair.start)} and {members.label(pair.end)}"
+        result.left_out.append(LeftOut("between", words, f"comparison.pairs is {config.pairs}"))
+    for pair in chosen:
+        words = f"{members.label(pair.start)} and {members.label(pair.end)}"
+        reason = why_not(pair)
+        if reason is None and pair.start.data_digest not in loaded:
+            try:
+                loaded = {pair.start.data_digest: build.data_set(saved_data(pair.start.record))}
+            except (ValueError, OSError) as error:
+                reason = f"its data cannot be had: {error}"
+        if reason is not None:
+            result.left_out.append(LeftOut("between", words, reason))
+            continue
+        with progress(f"between {words}") as on_point:
+            yield pair, join(pair, config, evaluation, kept, loaded[pair.start.data_digest], on_point)
+
+
+def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Comparison) -> None:
+    """The table of barriers, and the figure of the lines between minima."""
+    from study.figures.comparison import between_figure
+
+    members, rows, lines, groups = result.members, [], {}, {}
+    for pair, landscape in joined:
+        words = members.configuration if members.keys else members.label
+        ends = [words(pair.start), words(pair.end)]
+        seed = members.replicate(pair.start)
+        for split in SPLITS:
+            named = {"start": members.label(pair.start), "end": members.label(pair.end), "split": split}
+            rows.append({**named, **barriers(landscape.split(split))})
+        points = dict(zip(ends, landscape.points.values(), strict=True))
+        group = " → ".join(ends)
+        label = f"{group}: {seed}" if members.keys else group
+        lines[label], groups[label] = replace(landscape, points=points), group if members.keys else "seeds"
+    result.between = pd.DataFrame(rows)
+    if lines:
+        caption = (
+            f"{_subject(members)}; θ(α) = (1 − α) θ_start + α θ_end, running statistics recomputed; "
+            f"{len(lines)} pairs."
+        )
+        result.figures["between"] = between_figure(lines, groups, title="Between two minima", caption=caption)
+
+
+def _compare_measures(result: Comparison) -> None:
+    """Measures against the settings in which runs differ, and against the test error."""
+    from study.figures.measures import against_test_error, measures_figure
+
+    members, table = result.members, result.runs
+    measured = [name for name in _measures(members, table) if _varies(table[name])]
+    reached = [name for name in TRAINED if name in table and _varies(table[name])]
+    caption = f"{_subject(members)}; {len(table)} runs, {len(members.by_configuration())} configurations."
+    keys = members.keys or members.seeds
+    if keys and (measured or reached):
+        title = "Measures by configuration"
+        result.figures["measures"] = measures_figure(
+            table, [*reached, *measured], keys, title=title, caption=caption
+        )
+    if measured and "test/accuracy" in table and _varies(table["test/accuracy"]):
+        columns = table[["configuration", "test/accuracy", *measured]]
+        by_group = columns.groupby("configuration", sort=False).mean()
+        error = 1.0 - by_group["test/accuracy"].to_numpy()
+        rho = {name: rank_correlation(by_group[name].to_numpy(), error).words() for name in measured}
+        result.figures["test_error"] = against_test_error(
+            table,
+            measured,
+            rho,
+            "configuration",
+            title="Measures and test error",
+            caption=f"{caption} ρ: Spearman's, over configurations, with a 95% interval from 8 on.",
+        )
+
+
+def _measures(members: Members, table: pd.DataFrame) -> list[str]:
+    """The columns that are measures of landscapes."""
+    names = {name for run in members.runs for name in run.about["landscapes"]}
+    return [
+        column
+        for column in table.columns
+        if column.partition("/")[0] in names and column.rpartition("/")[2] not in FLAGS
+    ]
+
+
+def _varies(column: pd.Series) -> bool:
+    known = column.dropna()
+    return pd.api.types.is_numeric_dtype(known) and known.nunique() > 1
+
+
+def _subject(members: Members) -> str:
+    """What all runs have in common: network and data."""
+    first = members.runs[0].settings
+    common = [
+        str(first[key])
+        for key in ("model.name", "data.name")
+        if all(run.settings[key] == first[key] for run in members.runs)
+    ]
+    return " on ".join(common) or "several networks and data sets"

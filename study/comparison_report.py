@@ -1,0 +1,149 @@
+"""The files of a comparison: tables, figures, and one self-contained page that shows them."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
+
+import pandas as pd
+
+from study.compare import Comparison, LeftOut
+from study.figures.export import render
+from study.record import Record
+
+FOLDER, PAGE = "comparison/", "report.html"
+BETWEEN = f"{FOLDER}between/"  # evaluated points, which are kept from one comparison to the next
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font-family: "DejaVu Sans", Verdana, sans-serif; margin: 1em auto; max-width: 72em; padding: 0 1em; }}
+h1 {{ font-size: 1.3em; }} h2 {{ font-size: 1.1em; margin-top: 2em; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: 0.8em; }}
+th, td {{ padding: 0.25em 0.6em; text-align: right; border-bottom: 1px solid #dddddd; white-space: nowrap; }}
+th {{ border-bottom: 1px solid #555555; }}
+th:first-child, td:first-child, .words td, .words th {{ text-align: left; white-space: normal; }}
+figure {{ margin: 1em 0; }} img {{ max-width: 100%; height: auto; }}
+.quiet {{ color: #555555; font-size: 0.85em; }} .failed {{ color: #B00020; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def keep_comparison(
+    record: Record, comparison: Comparison, *, title: str, about: Mapping[str, str], failed: Mapping[str, str]
+) -> None:
+    """Write a comparison into a record; figures of an earlier one that it has not are removed.
+
+    Args:
+        record: of the sweep, or of the comparison itself.
+        comparison: to be kept.
+        title: of the page.
+        about: what is said of it first, such as its question.
+        failed: the runs that are not in it, each with the reason.
+    """
+    files: dict[str, bytes] = {
+        f"{FOLDER}runs.csv": _csv(comparison.runs),
+        f"{FOLDER}groups.csv": _csv(comparison.groups),
+    }
+    if len(comparison.between):
+        files[f"{FOLDER}between.csv"] = _csv(comparison.between)
+    for name, figure in comparison.figures.items():
+        for format in ("png", "pdf"):
+            files[f"{FOLDER}{name}.{format}"] = render(figure, format)
+    for old in record.files():
+        if old.startswith(FOLDER) and not old.startswith(BETWEEN) and old not in files:
+            record.remove(old)
+    for name, content in files.items():
+        record.write(name, content)
+    pictures = {name: files[f"{FOLDER}{name}.png"] for name in comparison.figures}
+    record.write(PAGE, page(comparison, pictures, title=title, about=about, failed=failed))
+
+
+def page(
+    comparison: Comparison,
+    pictures: Mapping[str, bytes],
+    *,
+    title: str,
+    about: Mapping[str, str],
+    failed: Mapping[str, str],
+) -> str:
+    """The page of a comparison, HTML with its pictures within: it asks nothing of any network.
+
+    Args:
+        comparison: what is shown.
+        pictures: of its figures, PNG, by name.
+        title: above all of it.
+        about: what is said first, such as its question.
+        failed: the runs that are not in it, each with the reason.
+    """
+    members = comparison.members
+    parts = [f"<h1>{escape(title)}</h1>"]
+    parts += [f"<p><b>{escape(name)}:</b> {escape(words)}</p>" for name, words in about.items() if words]
+    if failed:
+        rows = "".join(
+            f"<li><code>{escape(run)}</code>: {escape(reason)}</li>" for run, reason in failed.items()
+        )
+        parts.append(
+            f'<div class="failed"><p><b>Not finished, and not compared:</b></p><ul>{rows}</ul></div>'
+        )
+    differing = ", ".join((*members.keys, *members.seeds)) or "nothing"
+    parts.append(f"<p>{len(members.runs)} runs that differ in: {escape(differing)}.</p>")
+    groups = _means(comparison.groups)
+    if len(groups):
+        parts += [
+            "<h2>Configurations</h2>",
+            '<p class="quiet">Mean ± standard deviation over seeds.</p>',
+            _table(groups),
+        ]
+    for name, content in pictures.items():
+        source = f"data:image/png;base64,{b64encode(content).decode()}"
+        parts.append(f'<h2>{escape(name)}</h2><figure><img alt="{escape(name)}" src="{source}"></figure>')
+    if len(comparison.between):
+        parts += ["<h2>Barriers between minima</h2>", _table(comparison.between)]
+    parts += ["<h2>Runs</h2>", _table(comparison.runs)]
+    parts += ["<h2>Left out</h2>", _left_out(comparison.left_out)]
+    return _PAGE.format(title=escape(title), body="\n".join(parts))
+
+
+def _means(groups: pd.DataFrame) -> pd.DataFrame:
+    """The table of configurations for people: `mean ± std` in one column, a row a number."""
+    if groups.empty:
+        return groups
+    names = [name.removesuffix(" mean") for name in groups.columns if name.endswith(" mean")]
+    shown = {}
+    for _place, row in groups.iterrows():
+        header = f"{row['configuration']} (n = {row['runs']})"
+        shown[header] = [
+            f"{_number(row[f'{name} mean'])}" + (f" ± {row[f'{name} std']:.2g}" if row["runs"] > 1 else "")
+            for name in names
+        ]
+    return pd.DataFrame({"": names, **shown})
+
+
+def _left_out(left_out: list[LeftOut]) -> str:
+    if not left_out:
+        return "<p>Nothing: every run is in every figure.</p>"
+    frame = pd.DataFrame([{"figure": own.figure, "run": own.run, "reason": own.reason} for own in left_out])
+    return f'<div class="words">{_table(frame)}</div>'
+
+
+def _table(frame: pd.DataFrame) -> str:
+    shown = frame.map(lambda value: _number(value) if isinstance(value, float) else str(value))
+    return f'<div class="wide">{shown.to_html(index=False, border=0, escape=True)}</div>'
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.5g}"
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()

@@ -1,0 +1,186 @@
+"""The page that panels stand on: their grid, titles, limits and colours, with title, legend and caption."""
+
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+from study.figures.style import (
+    COLOURS,
+    DPI,
+    MARKERS,
+    PAD,
+    SMALL_SIZE,
+    TITLE_SIZE,
+    WIDTH,
+    new_figure,
+    wrap,
+)
+from study.landscape.result import Landscape
+
+WIDE = 7.2
+"""Width of a figure of several panels, in inches: both columns of a two-column paper."""
+
+CATEGORIES = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#999999")
+"""Colours of up to eight configurations: Okabe and Ito 2008, with grey for their yellow, too pale to read."""
+
+Looks = dict[str, dict[str, Any]]
+"""Colour and marker by name."""
+
+
+def looks(names: Sequence[str]) -> Looks:
+    """Colour and marker of each of several configurations, in their order."""
+    distinct = list(dict.fromkeys(names))
+    ramp = [to_hex(colour) for colour in mpl.colormaps["viridis"](np.linspace(0.0, 0.92, len(distinct)))]
+    colours = CATEGORIES if len(distinct) <= len(CATEGORIES) else ramp
+    chosen = zip(distinct, colours, cycle(MARKERS), strict=False)
+    return {name: {"color": colour, "marker": marker} for name, colour, marker in chosen}
+
+
+def panel_grid(count: int, columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels of `rows` axes each, at most `columns` beside each other.
+
+    Returns:
+        the figure, one column wide for one panel and two otherwise, and its axes: those of the first panel
+        from top to bottom, then those of the next.
+    """
+    figure = new_figure(1.0)
+    figure.set_figwidth(WIDTH if count == 1 else WIDE)
+    grid = figure.add_gridspec(rows * -(-count // columns), min(columns, count))
+    places = [
+        (index // columns * rows + row, index % columns) for index in range(count) for row in range(rows)
+    ]
+    return figure, [figure.add_subplot(grid[place]) for place in places]
+
+
+def name_panel(axes: Axes, text: str, width: float, pad: float = 3.0, weight: str = "normal") -> None:
+    """Write a panel's title above it, wrapped at `width` inches, after commas if it can; `pad` in points."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    lines: list[str] = []
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines else part
+        fits = "\n" not in wrap(figure, longer, size=SMALL_SIZE, width=width, weight=weight)
+        lines = [*lines[:-1], longer] if fits and lines else [*lines, part]
+    wrapped = wrap(figure, ",\n".join(lines), size=SMALL_SIZE, width=width, weight=weight)
+    axes.set_title(wrapped, fontsize=SMALL_SIZE, fontweight=weight, pad=pad, parse_math=False)
+
+
+def hide_labels(axes: Axes, *, x: bool, y: bool) -> None:
+    """Leave an axis without its labels, where a panel below or to the left has them."""
+    if x:
+        axes.tick_params(axis="x", which="both", labelbottom=False)
+        axes.set_xlabel("")
+    if y:
+        axes.tick_params(axis="y", which="both", labelleft=False)
+        axes.set_ylabel("")
+
+
+def value_range(
+    values: np.ndarray, *, log: bool, below: float = 0.05, above: float = 0.05
+) -> tuple[float, float]:
+    """Limits about all finite values, with margins that are fractions of their span; 0 and 1 without any."""
+    found = values[np.isfinite(values)]
+    if not found.size:
+        return 0.0, 1.0
+    found = np.log10(found[found > 0]) if log else found
+    low, high = float(found.min()), float(found.max())
+    span = high - low if high - low > 1e-9 * max(abs(low), abs(high)) else 0.2 * abs(high) or 1.0
+    low, high = low - below * span, high + above * span
+    return (10 ** max(low, -307.0), 10 ** min(high, 308.0)) if log else (low, high)
+
+
+def compose_panels(
+    figure: Figure,
+    *,
+    title: str,
+    caption: str,
+    handles: Sequence[Artist] = (),
+    body_height: float,
+    ratio: float | None = None,
+) -> None:
+    """Put title, legend and caption around panels, at the figure's own width, and fix the layout.
+
+    As `style.compose`, for a figure of any width. Entries of the legend with one label are one.
+
+    Args:
+        figure: holds its axes, in no layout yet.
+        title: above the axes.
+        caption: small, below everything.
+        handles: the entries of the legend.
+        body_height: inches for the axes with their own labels.
+        ratio: height over width of each panel, where it matters; `body_height` is adapted to it.
+    """
+    width = figure.get_figwidth()
+    words = [
+        figure.text(
+            PAD / width,
+            0,
+            wrap(figure, text, size=size, width=0.985 * (width - 2 * PAD)),
+            fontsize=size,
+            color=colour,
+            parse_math=False,
+            linespacing=1.25,
+            verticalalignment=side,
+        )
+        for text, size, colour, side in (
+            (title, TITLE_SIZE, COLOURS.ink, "top"),
+            (caption, SMALL_SIZE - 0.5, COLOURS.quiet, "bottom"),
+        )
+    ]
+    entries: dict[str, Artist] = {}
+    for handle in handles:
+        label = wrap(figure, str(handle.get_label()), size=SMALL_SIZE, width=width - 2 * PAD - 0.6)
+        entries.setdefault(label, handle).set_label(label)
+    key = _legend(figure, list(entries.values()))
+    above, below = (
+        artist.get_window_extent().height / DPI + PAD if artist.get_text() else 0.0 for artist in words
+    )
+    middle = key.get_window_extent().height / DPI + PAD if key is not None else 0.0
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    rows = len({place.rowspan.start for place in places if place is not None})
+    for _ in range(4):
+        height = body_height + above + middle + below + 2 * PAD
+        figure.set_figheight(height)
+        words[0].set_y(1 - PAD / height)
+        words[1].set_y(PAD / height)
+        if key is not None:
+            key.set_bbox_to_anchor((0.5, (PAD + below) / height), transform=figure.transFigure)
+        body = (PAD / width, (PAD + below + middle) / height, 1 - 2 * PAD / width, body_height / height)
+        figure.set_layout_engine("constrained", rect=body, w_pad=0.05, h_pad=0.03, wspace=0.0, hspace=0.0)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        slot = figure.axes[0].get_position(original=True)
+        lacking = slot.width * width * (ratio or 0.0) - slot.height * height
+        if ratio is None or abs(lacking) < 0.01:
+            break
+        body_height += rows * lacking
+
+
+def _legend(figure: Figure, entries: Sequence[Artist]) -> Legend | None:
+    """The legend in as many columns as the figure has room for."""
+    for columns in range(len(entries), 0, -1):
+        legend = figure.legend(handles=list(entries), loc="lower center", ncols=columns)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        if columns == 1 or legend.get_window_extent().width / DPI <= figure.get_figwidth() - 2 * PAD:
+            return legend
+        legend.remove()
+    return None
+
+
+def span(landscapes: Iterable[Landscape], axis: int = 0) -> tuple[float, float]:
+    """First and last coordinate along an axis, of all grids and special points; never the same."""
+    places: list[float] = []
+    for landscape in landscapes:
+        places += list(landscape.axes.values())[axis].tolist()
+        places += [point.coordinates[axis] for point in landscape.points.values()]
+    low, high = min(places), max(places)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)

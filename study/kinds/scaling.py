@@ -1,0 +1,67 @@
+"""The text's Listing 6 as written: L(α θ* + α β θ*), the loss of the multiples α (1 + β) of the solution.
+
+It is shown for what it is, labelled: a surface in one scalar, without base point or random direction.
+Equation 2, which the text states beside it, is the kind `contour`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from study.analysis.measures import extremes
+from study.keys import key
+from study.kinds.base import Kind, LandscapeConfig, Trained
+from study.kinds.drawing import MOST_PLANES, plane_figures, planes_together
+from study.landscape.geometry import Scaling
+from study.landscape.grid import Grid
+from study.landscape.result import Landscape
+
+AXIS_LABELS = {"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}
+
+
+@dataclass
+class ScalingConfig(LandscapeConfig):
+    """The multiples α (1 + β) θ* of the solution."""
+
+    alpha_range: list[float] = key("first and last α; (1, 0) is the solution", length=2, increasing=True)
+    beta_range: list[float] | None = key("first and last β; null takes α's", length=2, increasing=True)
+    points: int = key("number of grid points along each axis; the solution is evaluated besides", at_least=2)
+
+
+def geometry(_config: ScalingConfig, trained: Trained) -> Scaling:
+    """The multiples of θ*."""
+    return Scaling.of(trained.solution, name=trained.solution_name)
+
+
+def grid(config: ScalingConfig) -> Grid:
+    """Evenly spaced α (rows) and β (columns)."""
+    low, high = config.alpha_range
+    beta_low, beta_high = config.beta_range or config.alpha_range
+    return Grid.rectangle((low, high, config.points), (beta_low, beta_high, config.points))
+
+
+def measures(landscape: Landscape, _config: ScalingConfig) -> Mapping[str, float]:
+    """The extremes (nats)."""
+    return extremes(landscape)
+
+
+def alike(config: ScalingConfig) -> Mapping[str, Any]:
+    """How it is read, and the same axes."""
+    ranges = {"α range": config.alpha_range, "β range": config.beta_range or config.alpha_range}
+    return {**config.read_alike, **ranges}
+
+
+KIND = Kind(
+    name="scaling",
+    title="Listing 6 as written: multiples of the solution",
+    schema=ScalingConfig,
+    geometry=geometry,
+    grid=grid,
+    measures=measures,
+    axis_labels=AXIS_LABELS,
+    alike=alike,
+    figures=partial(plane_figures, axis_labels=AXIS_LABELS),
+    together=partial(planes_together, axis_labels=AXIS_LABELS),
+    most_together=MOST_PLANES,
+)

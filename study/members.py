@@ -1,0 +1,192 @@
+"""The runs of a comparison: what was set, what came out, and in which settings they differ."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from study.kinds import LandscapeConfig
+from study.landscape.result import Landscape
+from study.record import Record
+from study.saved import saved_landscapes
+from study.source import TRAINING
+
+SEEDS = ("seed", "training.init_seed", "training.order_seed")
+"""Settings that make replicates of one configuration."""
+
+BY_TRAINING = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "weights/norm")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One finished run of a comparison.
+
+    Attributes:
+        record: its folder.
+        settings: every key that its numbers depend on.
+        values: the last value of each metric.
+    """
+
+    record: Record
+    settings: dict[str, Any]
+    values: dict[str, float]
+
+    @classmethod
+    def of(cls, record: Record) -> "Member":
+        """The run of a record."""
+        about = record.read_json("run.json")
+        chosen = {"landscapes": ", ".join(about["landscapes"])}
+        return cls(record, {**about["settings"], **chosen}, record.latest())
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the record says of the run."""
+        return self.record.read_json("run.json")
+
+    @cached_property
+    def landscapes(self) -> dict[str, LandscapeConfig]:
+        """Configuration of each landscape, by name."""
+        return saved_landscapes(self.record)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its training diverged, so that it has no landscape."""
+        return "diverged" in self.record.read_json("state.json")["tags"]
+
+    @property
+    def data_digest(self) -> str:
+        """Of both splits."""
+        return self.about["identity"]["training"]["data_digest"]
+
+    @property
+    def training_hash(self) -> str:
+        """Of the training that reached its weights."""
+        return self.about["tags"]["training_hash"]
+
+    def landscape(self, name: str) -> Landscape:
+        """One of its landscapes."""
+        return Landscape.from_bytes(self.record.read(f"landscapes/{name}.npz"))
+
+    def seconds(self) -> dict[str, float]:
+        """Wall-clock seconds of its training (by whichever run did it) and of its landscapes."""
+        found = {}
+        if self.record.holds(TRAINING):
+            found["seconds/training"] = float(self.record.read_json(TRAINING)["seconds"])
+        files = [f"landscapes/{name}.json" for name in self.about["landscapes"]]
+        spent = [self.record.read_json(file)["seconds"] for file in files if self.record.holds(file)]
+        return {**found, "seconds/landscapes": float(sum(spent))}
+
+
+@dataclass(frozen=True)
+class Members:
+    """Runs beside each other, in order of the settings in which they differ.
+
+    Attributes:
+        runs: smallest values first.
+        keys: the settings in which they differ, without seeds: together they are a run's configuration.
+        seeds: the seeds in which they differ.
+    """
+
+    runs: tuple[Member, ...]
+    keys: tuple[str, ...]
+    seeds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Members":
+        """The runs of records, each once."""
+        runs = [Member.of(record) for record in {record.config_hash: record for record in records}.values()]
+        differing = differing_keys([run.settings for run in runs])
+        keys = tuple(key for key in differing if key not in SEEDS)
+        seeds = tuple(key for key in differing if key in SEEDS)
+        places = {key: _places([run.settings.get(key) for run in runs]) for key in (*keys, *seeds)}
+        runs.sort(key=lambda run: [places[key][repr(run.settings.get(key))] for key in (*keys, *seeds)])
+        return cls(tuple(runs), keys, seeds)
+
+    def configuration(self, run: Member) -> str:
+        """The settings that make a run's configuration, in words: `batch_size 64, optimizer adam`."""
+        return self._words(run, self.keys) or "all runs"
+
+    def replicate(self, run: Member) -> str:
+        """The seeds of a run, in words."""
+        return self._words(run, self.seeds) or "one seed"
+
+    def label(self, run: Member) -> str:
+        """What tells a run from the others, in words."""
+        return self._words(run, (*self.keys, *self.seeds)) or run.about["name"]
+
+    def by_configuration(self) -> dict[str, list[Member]]:
+        """The runs of each configuration."""
+        found: dict[str, list[Member]] = {}
+        for run in self.runs:
+            found.setdefault(self.configuration(run), []).append(run)
+        return found
+
+    def table(self) -> pd.DataFrame:
+        """A row a run: label, settings that differ, what training reached, measures, seconds."""
+        return pd.DataFrame([self._row(run) for run in self.runs])
+
+    def _row(self, run: Member) -> dict[str, Any]:
+        differing = {key: run.settings.get(key) for key in (*self.keys, *self.seeds)}
+        reached = {key: run.values[key] for key in BY_TRAINING if key in run.values}
+        if {"train/loss", "test/loss"} <= reached.keys():
+            reached["gap/loss"] = reached["test/loss"] - reached["train/loss"]
+            reached["gap/accuracy"] = reached["train/accuracy"] - reached["test/accuracy"]
+        prefixes = tuple(f"{name}/" for name in run.about["landscapes"])
+        measured = {key: value for key, value in run.values.items() if prefixes and key.startswith(prefixes)}
+        return {
+            "run": run.record.config_hash,
+            "label": self.label(run),
+            "configuration": self.configuration(run),
+            **{key: value if _is_plain(value) else str(value) for key, value in differing.items()},
+            "diverged": run.diverged,
+            **reached,
+            **measured,
+            **run.seconds(),
+        }
+
+    def _words(self, run: Member, keys: Sequence[str]) -> str:
+        every = (*self.keys, *self.seeds)
+        return ", ".join(f"{short(key, every)} {_word(run.settings.get(key))}" for key in keys)
+
+
+def differing_keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys in which settings differ. A section that was chosen anew is named once, by its choice.
+
+    Where `optimizer.name` differs, keys of that section which not all of them have are no difference of their
+    own; the same holds for landscapes that not all of them have.
+    """
+    names = list(dict.fromkeys(name for each in settings for name in each))
+    shared = [name for name in names if all(name in each for each in settings)]
+    return [name for name in shared if len({repr(each[name]) for each in settings}) > 1]
+
+
+def short(key: str, keys: Sequence[str]) -> str:
+    """A key without its section, where that leaves it apart from the others; a choice by its group's name."""
+    parts = key.split(".")
+    if parts[-1] in {"name", "kind"}:
+        parts = parts[:-1]
+    last = parts[-1]
+    clashes = [other for other in keys if other != key and other.split(".")[-1] == last]
+    return ".".join(parts[-2:]) if clashes else last
+
+
+def _places(values: list[Any]) -> dict[str, int]:
+    """Where each value comes in order: numbers by size, anything else as it first stands."""
+    distinct = list({repr(value): value for value in values}.values())
+    if all(isinstance(value, int | float) for value in distinct):
+        distinct.sort()
+    return {repr(value): place for place, value in enumerate(distinct)}
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

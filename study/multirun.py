@@ -1,0 +1,138 @@
+"""A multirun: from Hydra's overrides to its jobs, and those jobs through Hydra's launcher."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+
+from hydra import compose, initialize_config_dir  # noqa: TID251
+from hydra._internal.callbacks import Callbacks  # noqa: TID251  # which `HydraContext` must hold, if empty
+from hydra.core.global_hydra import GlobalHydra  # noqa: TID251
+from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: TID251
+from hydra.core.override_parser.types import Override  # noqa: TID251
+from hydra.core.plugins import Plugins  # noqa: TID251
+from hydra.types import HydraContext, RunMode  # noqa: TID251
+from omegaconf import DictConfig, open_dict
+
+from study.errors import ConfigError
+from study.resolve import CONFIG_NAME, prepare_hydra
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+Task = Callable[[DictConfig], object]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One job of a multirun.
+
+    Attributes:
+        overrides: that give its configuration.
+        config: so composed.
+        hydra: Hydra's own section of it.
+    """
+
+    overrides: tuple[str, ...]
+    config: DictConfig
+    hydra: DictConfig
+
+
+@dataclass(frozen=True)
+class Multirun:
+    """The jobs of a multirun, and what launches them. Use `Multirun.open`.
+
+    Attributes:
+        combinations: in the order of the sweep, the last key fastest.
+        study: name of the ready-made study that it is, if it is one.
+        parallel: whether a launcher other than Hydra's basic one is chosen.
+    """
+
+    combinations: tuple[Combination, ...]
+    study: str | None
+    parallel: bool
+    _shared: DictConfig
+
+    @classmethod
+    @contextmanager
+    def open(cls, overrides: Sequence[str]) -> Iterator["Multirun"]:
+        """Expand `overrides` to every combination and compose each of them; Hydra is ready within.
+
+        Raises:
+            ConfigError: for a sweep that is no list of values, or another sweeper than Hydra's basic one.
+        """
+        with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
+            parsed = _parsed(overrides)
+            shared = _shared_config(parsed)
+            if shared.hydra.sweeper["_target_"] != BASIC_SWEEPER:
+                chosen = shared.hydra.runtime.choices["hydra/sweeper"]
+                raise ConfigError("hydra/sweeper", "must be basic", chosen)
+            own = [given for given in parsed if not _is_hydras(given)]
+            params = [f"{key}={value}" for key, value in (shared.hydra.sweeper.params or {}).items()]
+            combinations = []
+            for job in product(*_values([*_parsed(params), *own]).values()):
+                config = compose(CONFIG_NAME, [*_hydras(parsed), *job], return_hydra_config=True)
+                hydra = config.hydra
+                with open_dict(config):
+                    del config["hydra"]
+                combinations.append(Combination(job, config, hydra))
+            choices = shared.hydra.runtime.choices
+            parallel = choices["hydra/launcher"] != "basic"
+            yield cls(tuple(combinations), choices.get("sweeps"), parallel, shared)
+
+    def launch(self, combinations: Sequence[Combination], task: Task) -> None:
+        """Have Hydra's launcher run `task` on the configuration of each combination.
+
+        Raises:
+            Exception: whatever the launcher raises, as where a process of its pool was killed.
+        """
+        loader = GlobalHydra.instance().config_loader()
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+            task_function=task,
+            config=self._shared,
+        )
+        launcher.launch([list(job.overrides) for job in combinations], initial_job_idx=0)
+
+
+def is_multirun(overrides: Sequence[str]) -> bool:
+    """Whether what `overrides` choose is a multirun by its own word, as a study in `sweeps/` is."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
+        return _shared_config(_parsed(overrides)).hydra.mode == RunMode.MULTIRUN
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    loader = GlobalHydra.instance().config_loader()
+    return OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+
+
+def _shared_config(parsed: Sequence[Override]) -> DictConfig:
+    """What is the same in all jobs: the configuration without the keys that are swept."""
+    fixed = [str(given.input_line) for given in parsed if not given.is_sweep_override()]
+    return compose(CONFIG_NAME, fixed, return_hydra_config=True)
+
+
+def _is_hydras(given: Override) -> bool:
+    return given.get_key_element().lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def _hydras(parsed: Sequence[Override]) -> list[str]:
+    return [str(given.input_line) for given in parsed if _is_hydras(given)]
+
+
+def _values(parsed: Sequence[Override]) -> dict[str, list[str]]:
+    """By key, its overrides, one for each value; what is given later counts.
+
+    Raises:
+        ConfigError: for a sweep that is no list of values.
+    """
+    values = {}
+    for given in parsed:
+        key = given.get_key_element()
+        if not given.is_sweep_override():
+            values[key] = [str(given.input_line)]
+        elif given.is_discrete_sweep():
+            values[key] = [f"{key}={value}" for value in given.sweep_string_iterator()]
+        else:
+            rule = "must be a list of values in a sweep, as 1,2 or range(1,3)"
+            raise ConfigError(key, rule, given.input_line)
+    return values

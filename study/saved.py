@@ -1,0 +1,64 @@
+"""A run's configuration as its record kept it, read back as dataclasses: to build its objects once more."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+
+from study.config import NAMES, AugmentationConfig, DataConfig, ModelConfig
+from study.kinds import KINDS, LandscapeConfig
+from study.record import Record
+
+Section = TypeVar("Section")
+
+
+def saved_data(record: Record) -> DataConfig:
+    """The data that a run was trained on.
+
+    Raises:
+        ValueError: if the record is of another version of this project.
+    """
+    tree = _tree(record)["data"]
+    tree["augmentation"] = _filled(AugmentationConfig, tree["augmentation"], record)
+    return _filled(_schema(DataConfig, tree["name"]), tree, record)
+
+
+def saved_model(record: Record) -> ModelConfig:
+    """The network of a run.
+
+    Raises:
+        ValueError: if the record is of another version of this project.
+    """
+    tree = _tree(record)["model"]
+    return _filled(_schema(ModelConfig, tree["name"]), tree, record)
+
+
+def saved_landscapes(record: Record) -> dict[str, LandscapeConfig]:
+    """The landscapes of a run, by name.
+
+    Raises:
+        ValueError: if the record is of another version of this project.
+    """
+    return {
+        name: _filled(KINDS[tree["kind"]].schema, tree, record)
+        for name, tree in _tree(record)["landscape"].items()
+    }
+
+
+def _tree(record: Record) -> dict[str, Any]:
+    tree = OmegaConf.to_container(OmegaConf.create(record.read("config.yaml").decode()))
+    assert isinstance(tree, dict)
+    return {str(name): section for name, section in tree.items()}
+
+
+def _schema(base: type[Section], name: str) -> type[Section]:
+    """The schema of a section that may carry this name."""
+    return next(schema for schema, names in NAMES.items() if issubclass(schema, base) and name in names)
+
+
+def _filled(schema: type[Section], tree: Mapping[str, Any], record: Record) -> Section:
+    names = [entry.name for entry in fields(schema)]  # type: ignore[arg-type]  # every schema is a dataclass
+    if set(names) != set(tree):
+        raise ValueError(f"{record.path} was written by another version: its configuration has other keys")
+    return schema(**tree)

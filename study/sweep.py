@@ -1,0 +1,283 @@
+"""A sweep: its jobs checked before the first starts, run, and compared under one parent run."""
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from study import __version__, build
+from study.compare import compare
+from study.comparison_report import keep_comparison
+from study.config import DataConfig, StudyConfig
+from study.errors import JobError
+from study.identity import digest
+from study.job import Job
+from study.members import Members
+from study.multirun import Combination, Multirun
+from study.prepare import prepare
+from study.record import SWEEPS, Record, State, now
+from study.resolve import resolved
+from study.run import is_finished, make_tracker, progress
+from study.studies import Study, find_study
+from study.tracking.tracker import PatientTracker, Tracker
+from study.training.data import DataSet
+
+PATIENCE = 20.0  # seconds that an interrupted sweep waits for the processes of its jobs to end
+LONGEST_TAG = 5000  # characters
+SETTINGS = "comparison.json"  # in a sweep's record: what its comparison was made with
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One job of a sweep, checked.
+
+    Attributes:
+        combination: what gives its configuration.
+        config: resolved.
+        record: of its run, which need not exist yet.
+    """
+
+    combination: Combination
+    config: StudyConfig
+    record: Record
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How a sweep ended.
+
+    Attributes:
+        record: of the sweep.
+        members: the runs compared; None if none is finished.
+        failed: by hash, why a job's run is not finished.
+        repeated: how many jobs were run: the others were finished before.
+        tracking: address of the store it is mirrored to, or None.
+    """
+
+    record: Record
+    members: Members | None
+    failed: dict[str, str]
+    repeated: int
+    tracking: str | None
+
+
+def sweep(overrides: Sequence[str]) -> SweepOutcome:
+    """Run every combination that is not finished yet, and compare all that are then.
+
+    Raises:
+        ConfigError: for a sweep that is none, or the first job that cannot work, before any is started.
+        KeyboardInterrupt: passed on, once all that was running is marked as killed.
+    """
+    with Multirun.open(overrides) as multirun:
+        jobs = check_all(multirun.combinations)
+        config = jobs[0].config
+        study = find_study(multirun.study) if multirun.study else None
+        record = Record.at(config.output_dir, _sweep_hash(jobs, study), SWEEPS)
+        tracker = PatientTracker(make_tracker(config.tracking, config.output_dir))
+        with record.lock(waiting=lambda: log.warning("another process runs this sweep: waiting for it")):
+            if not record.holds("run.json"):
+                record.create(_about(jobs, study, config))
+            record.set_state(State.RUNNING)
+            tracker.mirror(record)  # makes a fresh store, before jobs ask for it at once
+            try:
+                pending = [job for job in jobs if not (config.reuse and is_finished(job.record))]
+                _run_all(multirun, pending, record)
+                return _conclude(jobs, len(pending), study, record, tracker)
+            except KeyboardInterrupt:
+                _mark_killed([job.record for job in jobs], tracker)
+                record.set_state(State.KILLED)
+                tracker.mirror(record)
+                raise
+            except BaseException as error:
+                record.write("error.txt", traceback.format_exc())
+                record.set_state(State.FAILED, message=_line(error))
+                tracker.mirror(record)
+                raise
+
+
+def check_all(combinations: Sequence[Combination]) -> list[Planned]:
+    """Resolve and check every job; jobs that are one run are one.
+
+    Raises:
+        JobError: for the first that cannot work.
+    """
+    loaded: list[tuple[DataConfig, DataSet]] = []
+
+    def load(config: DataConfig) -> DataSet:
+        if not loaded or loaded[0][0] != config:
+            loaded[:] = [(config, build.data_set(config))]
+        return loaded[0][1]
+
+    planned: dict[str, Planned] = {}
+    for combination in combinations:
+        try:
+            config, choices = resolved(combination.config, combination.hydra)
+            prepared = prepare(config, choices, load)
+        except (ValueError, OSError) as error:
+            raise JobError(combination.overrides, error) from error
+        job = Planned(combination, config, prepared.record)
+        first = next(iter(planned.values()), job)
+        for key in ("output_dir", "tracking", "comparison"):
+            if getattr(config, key) != getattr(first.config, key):
+                raise JobError(combination.overrides, ValueError(f"{key} must be the same in every job"))
+        planned.setdefault(prepared.identity.config_hash, job)
+    return list(planned.values())
+
+
+def _sweep_hash(jobs: Sequence[Planned], study: Study | None) -> str:
+    """What makes two sweeps the same: their runs, and the study that they are."""
+    members = sorted(job.record.config_hash for job in jobs)
+    return digest({"members": members, "study": study.name if study else None})
+
+
+def _about(jobs: Sequence[Planned], study: Study | None, config: StudyConfig) -> dict[str, object]:
+    """What the sweep is, for its record and its mirror."""
+    hashes = [job.record.config_hash for job in jobs]
+    swept = _swept(jobs)
+    words = [f"{key.lstrip('+').rpartition('.')[2]} {','.join(values)}" for key, values in swept.items()]
+    name = " · ".join([study.name if study else "sweep", *words])
+    members = ", ".join(hashes)
+    if len(members) > LONGEST_TAG:
+        members = f"{len(hashes)} runs, listed in comparison/runs.csv"
+    tags = {
+        "sweep_hash": _sweep_hash(jobs, study),
+        "study": study.name if study else getattr(config.tracking, "experiment", "study"),
+        "members": members,
+    }
+    question = f"{study.question} " if study else ""
+    return {
+        "name": name,
+        "note": f"{question}{len(jobs)} runs; its comparison is `report.html`.",
+        "tags": tags,
+        "params": {key.lstrip("+"): ",".join(values) for key, values in swept.items()},
+        "data": [],
+        "members": hashes,
+        "overrides": [list(job.combination.overrides) for job in jobs],
+    }
+
+
+def _swept(jobs: Sequence[Planned]) -> dict[str, list[str]]:
+    """The keys whose overrides differ from job to job, with all their values."""
+    values: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        for override in job.combination.overrides:
+            key, _, value = override.partition("=")
+            values.setdefault(key, {})[value] = None
+    return {key: list(own) for key, own in values.items() if len(own) > 1}
+
+
+def _named(jobs: Sequence[Planned]) -> Iterator[tuple[Planned, str]]:
+    """Each job with a name for people: its place among those to be run, and what it does not share."""
+    swept = _swept(jobs)
+    for place, job in enumerate(jobs, start=1):
+        own = [override for override in job.combination.overrides if override.partition("=")[0] in swept]
+        yield job, f"[{place}/{len(jobs)}] {' '.join(own)}".rstrip()
+
+
+def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> None:
+    """Have the launcher run the jobs. Where it breaks down, those left are run again, the suspects singly.
+
+    A process of a pool that is killed takes the pool with it: no other job of the batch ends. Each job that
+    was under way then is tried once more, alone; those that had not begun go on together.
+    """
+    names = {job.combination.overrides: name for job, name in _named(jobs)}
+    task = Job(sweep=record.config_hash, driver=os.getpid(), names=names)
+    if multirun.parallel:
+        os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
+    waiting = list(jobs)
+    while waiting:
+        started = now()
+        try:
+            multirun.launch([job.combination for job in waiting], task)
+            return
+        except Exception as error:  # whatever a launcher raises
+            left = [job for job in waiting if not _ended_since(job.record, started)]
+            suspects = [job for job in left if _was_cut_short(job.record)]
+            if not suspects and len(left) == len(waiting):
+                raise
+            log.warning("the launcher broke down (%s): running what is left", _line(error))
+        for job in suspects:
+            try:
+                multirun.launch([job.combination], task)
+            except Exception as error:  # as above
+                if _was_cut_short(job.record):
+                    job.record.set_state(State.KILLED, message=f"its process ended twice: {_line(error)}")
+        waiting = [job for job in left if job not in suspects]
+
+
+def _conclude(
+    jobs: Sequence[Planned], repeated: int, study: Study | None, record: Record, tracker: Tracker
+) -> SweepOutcome:
+    """Compare what is finished, say how the sweep ended, and mirror all of it."""
+    config = jobs[0].config
+    failed = {job.record.config_hash: reason for job in jobs if (reason := _why_unfinished(job.record))}
+    finished = [job.record for job in jobs if job.record.config_hash not in failed]
+    members = None
+    if finished:
+        members = Members.of(finished)
+        settings = {"comparison": asdict(config.comparison), "version": __version__, "failed": failed}
+        kept = record.holds(SETTINGS) and record.read_json(SETTINGS) == settings
+        if repeated or not kept or not all(record.holds(name) for name in record.files()):
+            comparison = compare(members, config.comparison, config.evaluation, record, progress)
+            about = {"Question": study.question, "Source": study.source} if study else {}
+            title = record.read_json("run.json")["name"]
+            keep_comparison(record, comparison, title=title, about=about, failed=failed)
+            record.log({"runs/finished": float(len(finished)), "runs/failed": float(len(failed))})
+            record.write_json(SETTINGS, settings)
+    tags = {"failed_jobs": ", ".join(failed)[:LONGEST_TAG]} if failed else {}
+    record.set_state(State.FAILED if failed else State.FINISHED, **tags)
+    mirrored = tracker.mirror(record)
+    begun = [job.record for job in jobs if job.record.holds("run.json")]
+    for own in begun:
+        tracker.mirror(own)
+    tracker.link(record, begun)
+    return SweepOutcome(record, members, failed, repeated, tracker.address() if mirrored else None)
+
+
+def _why_unfinished(record: Record) -> str | None:
+    """Why a run is not finished, or None if it is."""
+    record.reload()
+    match record.state:
+        case State.FINISHED:
+            return None
+        case None:
+            return "it never started"
+        case state:
+            message = record.read_json("state.json")["tags"].get("message", "")
+            return f"{state}: {message}" if message else str(state)
+
+
+def _ended_since(record: Record, started: int) -> bool:
+    """Whether a run ended, well or not, after a time in milliseconds."""
+    record.reload()
+    if record.state not in {State.FINISHED, State.FAILED}:
+        return False
+    return record.read_json("state.json")["ended"] >= started
+
+
+def _was_cut_short(record: Record) -> bool:
+    """Whether a run was under way when its process ended."""
+    with record.lock():
+        return record.state is State.RUNNING
+
+
+def _mark_killed(records: Sequence[Record], tracker: Tracker) -> None:
+    """Mark what was running as killed, once its process has ended."""
+    patient_until = time.monotonic() + PATIENCE
+    for record in records:
+        while True:
+            with record.lock(wait=False) as held:
+                if held and record.state is State.RUNNING:
+                    record.set_state(State.KILLED)
+                    tracker.mirror(record)
+            if held or time.monotonic() > patient_until:
+                break
+            time.sleep(0.1)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,118 @@
+"""What each kind says in its pictures: what a step is, which split, what is drawn, whether to trust it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from study import report
+from study.config import StudyConfig
+from study.kinds import KINDS
+from study.landscape.result import Landscape, Point, Status
+from study.prepare import prepare
+
+OWN = """
+import torch
+
+def net(width=3):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, width), torch.nn.Linear(width, 2))
+
+def data():
+    inputs = torch.randn(48, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    labels = inputs[:, 0, 0, 0].gt(0).long()
+    return (inputs[:32], labels[:32]), (inputs[32:], labels[32:])
+"""
+
+
+def looked(kind: str, splits: tuple[str, ...] = ("",)) -> Landscape:
+    """A landscape of `kind`, its grid not square."""
+    axes = {"alpha": np.linspace(-1.0, 1.0, 5)}
+    points = (
+        {"initialisation": (0.0,), "solution": (1.0,)} if kind == "interpolation" else {"solution": (0.0,)}
+    )
+    if kind == "contour":
+        axes["beta"] = np.linspace(-1.0, 1.0, 4)
+        points = {"solution": (0.0, 0.0)}
+    shape = tuple(map(len, axes.values()))
+    names = [f"{split}/loss" if split else "loss" for split in splits]
+    return Landscape(
+        axes=axes,
+        values={name: 1.0 + np.arange(np.prod(shape), dtype=float).reshape(shape) for name in names},
+        status=np.full(shape, Status.EVALUATED, dtype=np.int8),
+        points={name: Point(at, dict.fromkeys(names, 2.0)) for name, at in points.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("line", ["α (steps along the direction δ; 0 = solution)"]),
+        ("interpolation", ["α (0 = initialisation, 1 = solution)"]),
+        ("contour", ["α (steps along δ)", "β (steps along η)"]),
+    ],
+)
+def test_axes_say_what_one_step_is(kind: str, labels: list[str]) -> None:
+    assert list(KINDS[kind].axis_labels.values()) == labels
+    for figure in KINDS[kind].figures(looked(kind), "title", "caption", None).values():
+        axes = figure.axes[0]
+        assert [axes.get_xlabel(), axes.get_ylabel()][: len(labels)] == labels
+
+
+def test_a_plane_of_two_splits_names_the_split_in_title_and_colour_bar() -> None:
+    drawn = KINDS["contour"].figures(looked("contour", ("train", "test")), "On a plane", "caption", None)
+    assert list(drawn) == ["", ".surface", ".test", ".test.surface"]
+    for suffix, split in (("", "train"), (".test", "test")):
+        assert f"On a plane: {split} split" in {text.get_text() for text in drawn[suffix].texts}
+        assert drawn[suffix].axes[1].get_ylabel() == f"{split} loss (nats per example)"
+        assert drawn[f"{suffix}.surface"].axes[0].get_zlabel() == f"{split} loss (nats per example)"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_warning_stands_in_every_picture_and_page(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    landscape, seen = looked(kind), []
+
+    def render(figure: Any, format: str) -> bytes:
+        seen.append({" ".join(text.get_text().split()) for text in figure.texts})
+        return format.encode()
+
+    monkeypatch.setattr(report, "render", render)
+
+    class Config:
+        """All that the pictures ask of a configuration."""
+
+        def __init__(self) -> None:
+            self.kind = kind
+
+    files = report.pictures("look", Config(), landscape, "caption", "Self-check failed.")  # type: ignore[arg-type]
+    assert all("Self-check failed." in words for words in seen)
+    assert len(seen) == len(files) - 1
+    assert b'<p class="warning">Self-check failed.</p>' in files["landscapes/look.html"]
+    seen.clear()
+    files = report.pictures("look", Config(), landscape, "caption")  # type: ignore[arg-type]
+    assert not any("Self-check failed." in words for words in seen)
+    assert b"Self-check failed." not in files["landscapes/look.html"]
+
+
+def test_the_caption_calls_own_model_and_data_by_their_paths(
+    compose: Callable[..., StudyConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_for_captions.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = ("model=custom", "model.path=own_for_captions:net")
+    data = ("data=custom", "data.path=own_for_captions:data")
+    small = ("landscape=[line]", "tracking=none", "training.batch_size=8", "training.threads=1")
+    config = compose(*model, *data, *small)
+    landscape = looked("line")
+    landscape.provenance.update(
+        splits={"train": {"examples": 32, "population": 32}},
+        directions=[{"relative_norm": 1.0}],
+        batch_statistics="none kept",
+    )
+    words = report.caption(config.landscape["line"], landscape, prepare(config, {}))
+    assert words.startswith(
+        "own_for_captions:net (47 parameters) on own_for_captions:data: train split, all 32"
+    )
+    assert "custom" not in words
