@@ -44,12 +44,12 @@ class Multirun:
     Attributes:
         combinations: in the order of the sweep, the last key fastest.
         study: name of the ready-made study that it is, if it is one.
-        parallel: whether a launcher other than Hydra's basic one is chosen.
+        launcher: name of Hydra's launcher.
     """
 
     combinations: tuple[Combination, ...]
     study: str | None
-    parallel: bool
+    launcher: str
     _shared: DictConfig
 
     @classmethod
@@ -76,8 +76,7 @@ class Multirun:
                     del config["hydra"]
                 combinations.append(Combination(job, config, hydra))
             choices = shared.hydra.runtime.choices
-            parallel = choices["hydra/launcher"] != "basic"
-            yield cls(tuple(combinations), choices.get("sweeps"), parallel, shared)
+            yield cls(tuple(combinations), choices.get("sweeps"), choices["hydra/launcher"], shared)
 
     def launch(self, combinations: Sequence[Combination], task: Task) -> None:
         """Have Hydra's launcher run `task` on the configuration of each combination.

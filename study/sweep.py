@@ -11,7 +11,7 @@ from study import __version__, build
 from study.compare import compare
 from study.comparison_report import keep_comparison
 from study.config import DataConfig, StudyConfig
-from study.errors import JobError
+from study.errors import ConfigError, JobError
 from study.identity import digest
 from study.job import Job
 from study.members import Members
@@ -183,12 +183,15 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
 
     A process of a pool that is killed takes the pool with it: no other job of the batch ends. Each job that
     was under way then is tried once more, alone; those that had not begun go on together.
+
+    Raises:
+        ConfigError: if the launcher breaks down twice without one job having begun.
     """
     names = {job.combination.overrides: name for job, name in _named(jobs)}
     task = Job(sweep=record.config_hash, driver=os.getpid(), names=names)
-    if multirun.parallel:
+    if multirun.launcher != "basic":
         os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
-    waiting = list(jobs)
+    waiting, fruitless = list(jobs), 0
     while waiting:
         started = now()
         try:
@@ -197,8 +200,10 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
         except Exception as error:  # whatever a launcher raises
             left = [job for job in waiting if not _ended_since(job.record, started)]
             suspects = [job for job in left if _was_cut_short(job.record)]
-            if not suspects and len(left) == len(waiting):
-                raise
+            fruitless += not suspects and len(left) == len(waiting)
+            if fruitless > 1:
+                rule = f"must be able to start the jobs ({_line(error)})"
+                raise ConfigError("hydra/launcher", rule, multirun.launcher) from error
             log.warning("the launcher broke down (%s): running what is left", _line(error))
         for job in suspects:
             try:

@@ -23,8 +23,8 @@ from statistics import median
 
 import pytest
 
-from study import cli
-from study.record import Record, State
+from study import closing
+from study.record import SWEEPS, Record, State
 from study.run import Outcome
 from study.tracking import mlflow_tracker
 
@@ -92,7 +92,8 @@ def ready() -> multiprocessing.context.ForkServerContext:
         "hydra",
         "study.cli",
         "study.resolve",
-        "study.run",
+        "study.closing",
+        "study.sweep",
         "study.tracking.mlflow_tracker",
         "study.figures.line",
         "sklearn.datasets",
@@ -168,6 +169,8 @@ def test_help_comes_within_a_second(command):
             "study show",
             "study ui",
             "study sync",
+            "study reproduce NAME",
+            "study compare RUN",
             "cnn, custom, mlp",
             "training/schedule",
             "batch_size",
@@ -177,7 +180,16 @@ def test_help_comes_within_a_second(command):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["ui", "--help"], ["sync", "-h"], ["show", "--help"]], ids=" ".join
+    "arguments",
+    [
+        ["--help"],
+        ["ui", "--help"],
+        ["sync", "-h"],
+        ["show", "--help"],
+        ["reproduce", "--help"],
+        ["compare", "-h"],
+    ],
+    ids=" ".join,
 )
 def test_help_loads_nothing_heavy(arguments):
     source = (
@@ -189,14 +201,16 @@ def test_help_loads_nothing_heavy(arguments):
     )
     assert done.returncode == 0
     assert not set(done.stderr.split()) & set(HEAVY)
-    named = "study" if arguments[0].startswith("-") else f"study {arguments[0]} ["
+    takes = {"reproduce": "NAME", "compare": "RUN"}.get(arguments[0], "[")
+    named = "study" if arguments[0].startswith("-") else f"study {arguments[0]} {takes}"
     assert done.stdout.startswith(named)
 
 
 def test_an_unknown_word_is_refused_at_once():
     done = subprocess.run([SCRIPT, "shwo"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
-    assert done.stderr == "study: 'shwo' is no command: must be one of show, ui, sync, or KEY=VALUE\n"
+    commands = "reproduce, compare, show, ui, sync"
+    assert done.stderr == f"study: 'shwo' is no command: must be one of {commands}, or KEY=VALUE\n"
     assert done.stdout == ""
 
 
@@ -226,8 +240,11 @@ def test_show_prints_each_key_with_its_value_and_meaning(start, outputs):
         "tracking.uri",
         "training.schedule.name",
         "evaluation.threads",
+        "comparison.pairs",
+        "landscape.interpolation.start_seed",
     } <= names
-    assert not names & {"data", "training", "training.schedule", "landscape", "landscape.contour"}
+    sections = {"data", "training", "training.schedule", "landscape", "landscape.contour", "comparison"}
+    assert not names & sections
     assert not (outputs / "runs").exists()
 
 
@@ -318,9 +335,16 @@ def test_a_multirun_makes_a_record_for_each_job(start, outputs):
     records = Record.all(outputs)
     assert [record.state for record in records] == [State.FINISHED] * 2
     assert len({record.read_json("run.json")["tags"]["training_hash"] for record in records}) == 2
-    assert {run.info.run_name for run in runs_in(outputs)} == {
-        f"mlp · digits · adam · bs64 · seed {seed}" for seed in (0, 1)
-    }
+    names = {f"mlp · digits · adam · bs64 · seed {seed}" for seed in (0, 1)}
+    mirrored = {run.info.run_name: run for run in runs_in(outputs)}
+    assert set(mirrored) == names | {"sweep · seed 0,1"}
+    parent = mirrored["sweep · seed 0,1"].info.run_id
+    assert {mirrored[name].data.tags["mlflow.parentRunId"] for name in names} == {parent}
+    (sweep,) = Record.all(outputs, SWEEPS)
+    assert sweep.state is State.FINISHED
+    assert sorted(sweep.read_json("run.json")["members"]) == [record.config_hash for record in records]
+    assert {file.name for file in (outputs / SWEEPS).iterdir()} == {".locks", sweep.config_hash}
+    assert sorted(file.name for file in swept.folder.iterdir()) == ["stderr", "stdout"]
 
 
 def test_a_run_from_anywhere_is_the_same_run(start, outputs, tmp_path):
@@ -389,7 +413,7 @@ def test_the_last_line_says_how_to_look(folder, store, hint, tmp_path, monkeypat
     record = Record.at(tmp_path / folder, "aa11")
     record.create({"name": "a net"})
     record.set_state(State.FINISHED)
-    cli.print_outcome(Outcome(record, State.FINISHED, False, store))
+    closing.print_run(Outcome(record, State.FINISHED, False, store))
     said = capsys.readouterr().out.splitlines()[-1]
     assert said == f"mirrored to {store}; {hint.format(tmp_path / folder)}"
 

@@ -8,9 +8,10 @@ import copy
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,14 +21,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa:
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 import study.run
+import study.train
+from study.compare import compare
 from study.config import NAMES, SCHEMAS, StudyConfig
 from study.errors import ConfigError
 from study.keys import Rule, walk
 from study.landscape.result import Landscape
+from study.members import Members
 from study.paths import root
 from study.prepare import Prepared, prepare
+from study.record import COMPARISONS, Record
 from study.resolve import composed, prepare_hydra, typed
-from study.run import run
+from study.run import progress, run
 from study.tracking.tracker import NullTracker, Tracker
 from study.training import sources
 
@@ -184,11 +189,21 @@ CASES = {
         {**NAMED, "epochs": [0.5], "gamma": 0.5}, {"training.schedule.epochs": "[1.0]"}
     ),
     "landscape/interpolation": Case(
-        {**ANYWHERE, "batch_statistics": "interpolated", "alpha_range": [-0.5, 1.0]}, looking("interpolation")
+        {**ANYWHERE, "batch_statistics": "interpolated", "alpha_range": [-0.5, 1.0], "start_seed": 5},
+        looking("interpolation"),
     ),
     "landscape/line": Case(ABOUT_SOLUTION, looking("line")),
     "landscape/contour": Case(
         {**ABOUT_SOLUTION, "beta_range": [-1.0, 0.5], "beta_points": 4}, looking("contour")
+    ),
+    "landscape/scaling": Case(
+        {
+            **ANYWHERE,
+            "batch_statistics": "recomputed",
+            "alpha_range": [-1.0, 1.5],
+            "beta_range": [-1.0, 0.5],
+        },
+        looking("scaling"),
     ),
     "tracking/none": Case(NAMED),
     "tracking/local": Case({
@@ -205,6 +220,11 @@ CASES = {
         {"micro_batch": 32, "threads": 2, "statistics_examples": 30},
         {**looking("interpolation"), "evaluation.statistics_examples": 50},
         section="evaluation",
+    ),
+    "comparison": Case(
+        {"alpha_range": [0.0, 1.5], "points": 4, "examples": 20, "pairs": 0},
+        {"comparison.points": 3},
+        section="comparison",
     ),
 }
 TOP_LEVEL = {"seed", "checkpoint", "reuse", "output_dir"}  # each has a test of its own below
@@ -279,14 +299,14 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
         calls["files"] = asked
         return digits(8 if asked[0] == "mnist" else 9, 0.2)
 
-    def watch(name: str) -> None:
-        original = getattr(study.run, name)
+    def watch(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
 
         def watched(*arguments: Any, **named: Any) -> Any:
             calls[f"threads in {name}"] = torch.get_num_threads()
             return original(*arguments, **named)
 
-        monkeypatch.setattr(study.run, name, watched)
+        monkeypatch.setattr(module, name, watched)
 
     make_tracker = study.run.make_tracker
 
@@ -302,8 +322,8 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
     monkeypatch.setattr(sources, "digits", digits)
     monkeypatch.setattr(study.run, "make_tracker", no_store)
     monkeypatch.setattr(study.run.report, "pictures", lambda *_arguments: {})
-    watch("train")
-    watch("look")
+    watch(study.train, "train")
+    watch(study.run, "look")
 
     def observed(config: StudyConfig) -> Observed:
         calls.clear()
@@ -326,6 +346,32 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
     return observed
 
 
+@pytest.fixture
+def observe_comparison(observe, monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
+    """Compare two seeds of a configuration, pictures left out, and gather every number that it gives."""
+    lines: dict[str, Landscape] = {}
+
+    def keep(found: dict[str, Landscape], _groups: dict[str, str], **_words: str) -> None:
+        lines.update(found)
+
+    monkeypatch.setattr("study.figures.comparison.between_figure", keep)
+    for figure in ("measures_figure", "against_test_error"):
+        monkeypatch.setattr(f"study.figures.measures.{figure}", lambda *_table, **_words: None)
+
+    def observed(config: StudyConfig) -> Observed:
+        lines.clear()
+        runs = [observe(replace(config, seed=seed)).prepared for seed in (0, 1)]
+        members = Members.of([own.record for own in runs])
+        kept = Record.at(tmp_path, "comparison", COMPARISONS)
+        found = compare(members, config.comparison, config.evaluation, kept, progress)
+        done: dict[str, Any] = {"between": found.between.to_dict(), "left out": found.left_out}
+        for name, line in lines.items():
+            done[name] = {key: array.tolist() for key, array in {**line.axes, **line.values}.items()}
+        return Observed(runs[0], done)
+
+    return observed
+
+
 @pytest.fixture(scope="module")
 def baselines() -> dict[str, Observed]:
     return {}
@@ -335,7 +381,7 @@ def baselines() -> dict[str, Observed]:
 
 
 def test_every_file_of_the_configuration_has_a_case_here():
-    assert set(CHOICES) == set(CASES) - {"evaluation"}
+    assert set(CHOICES) == set(CASES) - {"evaluation", "comparison"}
 
 
 @pytest.mark.parametrize("choice", CASES)
@@ -424,7 +470,7 @@ def test_every_sweep_composes_and_every_key_that_it_sweeps_exists(name):
 
 
 @pytest.mark.parametrize(("choice", "key"), KEYS)
-def test_another_value_of_a_key_makes_another_run(choice, key, observe, baselines):
+def test_another_value_of_a_key_makes_another_run(choice, key, observe, observe_comparison, baselines):
     value, full = CASES[choice].changes[key], f"{section_of(choice)}.{key}"
     if isinstance(value, Refused):
         with pytest.raises(ConfigError) as refused:
@@ -432,12 +478,14 @@ def test_another_value_of_a_key_makes_another_run(choice, key, observe, baseline
         assert str(refused.value).startswith(f"{full} ")
         assert str(refused.value).endswith(f"got {str(value)!r}")
         return
+    if choice == "comparison":
+        observe = observe_comparison
     if choice not in baselines:
         baselines[choice] = observe(typed(copy.deepcopy(composed_choice(choice))))
     before, after = baselines[choice], observe(typed(changed(choice, key, value)))
     assert before.done != after.done, f"nothing reads {full}"
     own = {name: entry for name, entry, _value in walk(before.prepared.config)}[full]
-    hashed = own.metadata["hashed"] and not full.startswith("tracking.")
+    hashed = own.metadata["hashed"] and not full.startswith(("tracking.", "comparison."))
     of_training = hashed and full.startswith(("data.", "model.", "optimizer.", "training."))
     one, other = before.prepared.identity, after.prepared.identity
     assert (one.config_hash != other.config_hash) == hashed
@@ -572,6 +620,10 @@ def test_rules_between_keys():
         (
             ["landscape=[line]", "landscape.line.batch_statistics=interpolated"],
             "landscape.line.batch_statistics",
+        ),
+        (
+            ["landscape=[scaling]", "landscape.scaling.batch_statistics=interpolated"],
+            "landscape.scaling.batch_statistics must be frozen or",
         ),
         (["training.steps=3"], "training.epochs and training.steps: exactly one must be given, got (10, 3)"),
         (

@@ -124,14 +124,14 @@ MISTAKES = {
     "seed=-1": "seed must be at least 0, got -1",
     # choices
     "model=mpl": "model must be one of cnn, custom, mlp, got 'mpl' (did you mean 'mlp'?)",
-    "landscape=[contor]": "landscape must be one of contour, interpolation, line, got 'contor' (did you mean 'contour'?)",
+    "landscape=[contor]": "landscape must be one of contour, interpolation, line, scaling, got 'contor' (did you mean 'contour'?)",
     "training/schedule=cosin": "training/schedule must be one of constant, cosine, milestones, step, got 'cosin' (did you mean 'cosine'?)",
     "optimiser=adam": "optimiser is no key of the configuration (did you mean 'optimizer'?)",
     "+sweeps=bach_size": "sweeps must be one of batch_size, got 'bach_size' (did you mean 'batch_size'?)",
     "optimizer=null": "optimizer must be given one of its choices, got nothing",
     "optimizer=[adam,sgd]": "optimizer must be one of adagrad, adam, adamw, rmsprop, sgd, got '[adam,sgd]'\n",
     "tracking=http://there/x": "tracking must be one of local, none, server, got 'http://there/x'\n",
-    "landscape=[null]": "landscape must be a list of choices of contour, interpolation, line, got '[null]'\n",
+    "landscape=[null]": "landscape must be a list of choices of contour, interpolation, line, scaling, got '[null]'\n",
     "+data=mnist": "data must be chosen once, as data=CHOICE without +\n",
     "model.name=mlp": "model.name is set by model=CHOICE: must be cnn, got 'mlp'",
     "landscape.contour.kind=line": "landscape.contour.kind is set by the choice in the group landscape: must be contour, got 'line'",
@@ -143,7 +143,7 @@ MISTAKES = {
     "training.steps=5": "training.epochs and training.steps: exactly one must be given, got (10, 5)",
     "training.epochs=null": "training.epochs and training.steps: exactly one must be given, got (None, None)",
     # what no override is
-    "a.b": "'a.b' is no command: must be one of show, ui, sync, or KEY=VALUE",
+    "a.b": "'a.b' is no command: must be one of reproduce, compare, show, ui, sync, or KEY=VALUE",
     "seed=1 epochs": "'epochs' must be KEY=VALUE: it has no =\n",
     "seed=[1": "'seed=[1' must be KEY=VALUE: its value cannot be read; close its brackets, or quote it, as KEY=\"'VALUE'\"\n",
     "=3": "'=3' must be KEY=VALUE: it has no key\n",
@@ -151,7 +151,7 @@ MISTAKES = {
     "--resolve": "--resolve must come with --cfg, got it alone\n",
     "--epochs 3": "unrecognized arguments: --epochs",
     "seed=1 --cfg nothing": "argument --cfg/-c: invalid choice: 'nothing'",
-    "compare": "'compare' is no command",
+    "compares": "'compares' is no command",
     # what is found once objects are built
     "training.device=quantum": "training.device must be a device of this machine, as cpu or cuda:0, got 'quantum'",
     "data.train_examples=5000": "data.train_examples must be from 1 to 1437, the size of that split of digits, got 5000",
@@ -189,6 +189,18 @@ MISTAKES = {
     "show optimizer=null": "optimizer must be given one of its choices, got nothing",
     "show --all": "'--all' must be KEY=VALUE: study show takes nothing else\n",
     "show --all=3": "'--all=3' must be KEY=VALUE: study show takes nothing else\n",
+    "reproduce": "study reproduce takes the NAME of a study, or --list, got nothing\n",
+    "reproduce --lists": "study reproduce takes the NAME of a study, or --list, got --lists\n",
+    "reproduce bach_size": "NAME must be one of batch_size",
+    "reproduce batch_size epochs": "'epochs' must be KEY=VALUE: study reproduce NAME takes nothing else\n",
+    "reproduce batch_size training.batch_size=0": "training.batch_size must be at least 1, got 0 (in the job ",
+    "compare": "RUN must name at least two runs that are finished, got 'none'\n",
+    "compare aa": "RUN must name one run in output_dir, by its hash or its MLflow id (0 match), got 'aa'\n",
+    "compare aa bb comparison.points=1": "comparison.points must be at least 2, got 1\n",
+    "compare --sweep": "--sweep must be followed by a value, got nothing\n",
+    "compare --sweep aa": "--sweep must name one sweep in output_dir, by its hash or the MLflow id of its parent run (0 match), got 'aa'\n",
+    "compare --swep aa": "'--swep' is no flag here: must be one of --sweep, --filter\n",
+    "compare --filter params.x=1 tracking=none": "--filter needs a store to search in, not tracking=none, got 'params.x=1'\n",
     "sync foo": "'foo' must be KEY=VALUE: study sync takes nothing else\n",
     "sync output_dir=/nonexistent": "output_dir must hold records of runs, got '/nonexistent'\n",
     "sync tracking=nowhere": "tracking must be one of local, none, server, got 'nowhere'",
@@ -308,7 +320,10 @@ def test_version(monkeypatch, capsys):
 def test_a_mistake_of_one_job_fails_the_multirun(study, tmp_path):
     status, _out, err = study("-m", *TINY, "training.batch_size=0,-1")
     assert status == 2
-    assert "study: training.batch_size must be at least 1, got 0\n" in err
+    assert "study: training.batch_size must be at least 1, got 0 (in the job " in err
+    assert err.endswith("training.batch_size=0)\n")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "outputs" / "sweeps").exists()
     assert not (tmp_path / "outputs" / "runs").exists()
 
 

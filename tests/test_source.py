@@ -60,7 +60,9 @@ def test_a_record_is_looked_for_in_its_own_folder(tmp_path: Path):
 def test_a_checkpoint_must_mean_one_run(tmp_path: Path, checkpoint: str, count: int):
     for config_hash in ("aa11", "aa22"):
         trained(tmp_path, config_hash)
-    with pytest.raises(ConfigError, match=rf"^checkpoint must name one run in output_dir.*\({count} match\), got"):
+    with pytest.raises(
+        ConfigError, match=rf"^checkpoint must name one run in output_dir.*\({count} match\), got"
+    ):
         source_record(checkpoint, tmp_path)
 
 

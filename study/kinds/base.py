@@ -43,7 +43,25 @@ class LandscapeConfig:
 
 
 @dataclass
-class RandomDirectionConfig(LandscapeConfig):
+class OneSolutionConfig(LandscapeConfig):
+    """A landscape about one set of weights."""
+
+    def check(self, name: str) -> None:
+        """Refuse a policy that needs two sets of weights.
+
+        Raises:
+            ConfigError: if `batch_statistics` is `interpolated`.
+        """
+        if self.batch_statistics == "interpolated":
+            raise ConfigError(
+                f"{name}.batch_statistics",
+                "must be frozen or recomputed about one solution",
+                self.batch_statistics,
+            )
+
+
+@dataclass
+class RandomDirectionConfig(OneSolutionConfig):
     """A landscape along Gaussian directions about one solution."""
 
     normalization: str = key("how a direction is scaled to the weights", choices=NORMALIZATIONS)
@@ -71,19 +89,6 @@ class RandomDirectionConfig(LandscapeConfig):
         """In words, what one step along a direction means."""
         moved = "biases and normalization layers too" if self.include_bias_and_norm else None
         return {"normalization": self.normalization, "moved": moved}
-
-    def check(self, name: str) -> None:
-        """Refuse a policy that needs two sets of weights.
-
-        Raises:
-            ConfigError: if `batch_statistics` is `interpolated`.
-        """
-        if self.batch_statistics == "interpolated":
-            raise ConfigError(
-                f"{name}.batch_statistics",
-                "must be frozen or recomputed about one solution",
-                self.batch_statistics,
-            )
 
 
 @dataclass(frozen=True)

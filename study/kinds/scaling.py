@@ -11,7 +11,7 @@ from typing import Any
 
 from study.analysis.measures import extremes
 from study.keys import key
-from study.kinds.base import Kind, LandscapeConfig, Trained
+from study.kinds.base import Kind, OneSolutionConfig, Trained
 from study.kinds.drawing import MOST_PLANES, plane_figures, planes_together
 from study.landscape.geometry import Scaling
 from study.landscape.grid import Grid
@@ -21,7 +21,7 @@ AXIS_LABELS = {"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}
 
 
 @dataclass
-class ScalingConfig(LandscapeConfig):
+class ScalingConfig(OneSolutionConfig):
     """The multiples α (1 + β) θ* of the solution."""
 
     alpha_range: list[float] = key("first and last α; (1, 0) is the solution", length=2, increasing=True)

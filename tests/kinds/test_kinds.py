@@ -1,7 +1,13 @@
 """Each kind, from a composed configuration to where it looks and what it measures."""
 
 import copy
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +16,22 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from study.config import SCHEMAS
+from study import build
+from study.config import SCHEMAS, StudyConfig
+from study.errors import ConfigError
 from study.kinds import KINDS, LandscapeConfig, Trained
 from study.landscape.directions import cosine, random_direction
-from study.landscape.geometry import Line, Plane
+from study.landscape.geometry import Line, Plane, Scaling
 from study.landscape.result import Landscape, Point, Status
 from study.landscape.weights import Weights
 from study.paths import root
+from study.prepare import prepare
 from study.resolve import composed, typed
+from study.run import Outcome
+from study.saved import saved_data, saved_model
+from study.source import TRAINING, checkpoint_name
+from study.training.checkpoints import decode_weights, load_weights
+from study.training.loop import mean_loss
 
 NAMES = sorted(file.stem for file in (root() / "conf" / "landscape").glob("*.yaml"))
 
@@ -41,7 +55,11 @@ def network(seed: int) -> nn.Module:
 
 @pytest.fixture
 def trained() -> Trained:
-    return Trained(solution=Weights.of(network(1)), initialisation=Weights.of(network(0)))
+    return Trained(
+        solution=Weights.of(network(1)),
+        initialisation=Weights.of(network(0)),
+        fresh=lambda seed: Weights.of(network(seed)),
+    )
 
 
 def drawn(kind: str, config: LandscapeConfig, points: dict[str, tuple[float, ...]], loss: Any) -> Landscape:
@@ -59,7 +77,7 @@ def drawn(kind: str, config: LandscapeConfig, points: dict[str, tuple[float, ...
 
 
 def test_registry_files_and_schemas_are_the_same_kinds():
-    assert sorted(KINDS) == NAMES == ["contour", "interpolation", "line"]
+    assert sorted(KINDS) == NAMES == ["contour", "interpolation", "line", "scaling"]
     assert {name: SCHEMAS[f"landscape/{name}"] for name in NAMES} == {
         name: kind.schema for name, kind in KINDS.items()
     }
@@ -74,7 +92,13 @@ def test_a_kind_is_what_it_is_called(name):
 
 
 def test_only_the_interpolation_needs_the_initialisation():
-    assert {name for name, kind in KINDS.items() if kind.needs_initialisation} == {"interpolation"}
+    needing = {name for name, kind in KINDS.items() if kind.needs_initialisation(configured(name))}
+    assert needing == {"interpolation"}
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_an_interpolation_from_a_fresh_initialisation_does_not_need_the_runs_own(seed):
+    assert not KINDS["interpolation"].needs_initialisation(configured("interpolation", start_seed=seed))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +119,12 @@ def test_the_texts_ranges_are_the_defaults():
         assert axis[[0, -1]].tolist() == [-1, 1]
         assert len(axis) % 2 == 1
         assert axis[len(axis) // 2] == 0.0
+
+
+def test_the_scaling_has_the_solution_on_its_default_grid():
+    axes = KINDS["scaling"].grid(configured("scaling")).axes
+    assert np.isclose(axes["alpha"], 1.0).any()
+    assert 0.0 in axes["beta"]
 
 
 @pytest.mark.parametrize("name", ["interpolation", "line"])
@@ -129,6 +159,18 @@ def test_what_is_not_given_for_beta_is_as_for_alpha(own, beta):
     assert grid.axes["alpha"].tolist() == [-1.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("own", "beta"),
+    [({}, [-1.0, 0.5, 2.0]), ({"beta_range": [-2.0, 0.0]}, [-2.0, -1.0, 0.0])],
+)
+def test_the_grid_of_a_scaling(own, beta):
+    grid = KINDS["scaling"].grid(configured("scaling", alpha_range=[-1.0, 2.0], points=3, **own))
+    assert list(grid.axes) == ["alpha", "beta"]
+    assert grid.axes["alpha"].tolist() == [-1.0, 0.5, 2.0]
+    assert grid.axes["beta"].tolist() == beta
+    assert grid.shape == (3, 3)
+
+
 # Geometry
 
 
@@ -141,6 +183,38 @@ def test_the_interpolation_runs_from_the_initialisation_to_the_solution(trained)
     assert torch.equal(geometry.at(1.0).flat, last)
     assert torch.allclose(geometry.at(-0.5).flat, 1.5 * first - 0.5 * last, atol=1e-6)
     assert geometry.default_batch_statistics == "recomputed"
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_an_interpolation_can_start_from_a_fresh_initialisation(seed, trained):
+    """Also the seed 0, which is no absence of one; and where the run's own is not known."""
+    config = configured("interpolation", start_seed=seed)
+    for own in (trained.initialisation, None):
+        known = Trained(trained.solution, own, trained.fresh)
+        geometry = KINDS["interpolation"].geometry(config, known)
+        assert geometry.special == {"fresh initialisation": (0.0,), "solution": (1.0,)}
+        assert torch.equal(geometry.at(0.0).flat, Weights.of(network(seed)).flat)
+        assert torch.equal(geometry.at(1.0).flat, trained.solution.flat)
+
+
+def test_the_scaling_is_the_multiples_of_the_solution(trained):
+    """Listing 6 as written: θ(α, β) = α θ* + α β θ*."""
+    geometry = KINDS["scaling"].geometry(configured("scaling"), trained)
+    assert isinstance(geometry, Scaling)
+    assert geometry.special == {"solution": (1.0, 0.0)}
+    theta = trained.solution.flat
+    assert torch.equal(geometry.at(1.0, 0.0).flat, theta)
+    assert torch.equal(geometry.at(2.0, -0.5).flat, theta)
+    for alpha, beta in [(0.5, 2.0), (-1.0, 0.25), (0.0, 3.0), (3.0, -1.0)]:
+        assert torch.allclose(geometry.at(alpha, beta).flat, alpha * theta + alpha * beta * theta, atol=1e-6)
+    assert geometry.default_batch_statistics == "frozen"
+    provenance = json.loads(json.dumps(dict(geometry.provenance)))
+    norm = math.sqrt(sum(float(entry) ** 2 for entry in theta))
+    assert provenance == {
+        "geometry": "scaling",
+        "center": trained.solution.digest,
+        "center_norm": pytest.approx(norm),
+    }
 
 
 @pytest.mark.parametrize("name", ["line", "contour"])
@@ -193,7 +267,7 @@ def test_biases_stay_unless_they_are_asked_to_move(trained):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_intermediate_checkpoint_keeps_its_name(name, trained):
-    named = Trained(trained.solution, trained.initialisation, "update 7")
+    named = Trained(trained.solution, trained.initialisation, trained.fresh, "update 7")
     assert "update 7" in KINDS[name].geometry(configured(name), named).special
     assert "solution" not in KINDS[name].geometry(configured(name), named).special
 
@@ -245,6 +319,17 @@ def test_measures_of_a_plane_on_unequal_axes():
     }
 
 
+def test_measures_of_a_scaling():
+    config = configured("scaling", alpha_range=[-1.0, 2.0], points=4, beta_range=[-2.0, 1.0])
+    landscape = drawn("scaling", config, {"solution": (1.0, 0.0)}, lambda a, b: (a * (1 + b) - 1.0) ** 2)
+    assert landscape.shape == (4, 4)
+    assert KINDS["scaling"].measures(landscape, config) == {
+        "minimum": 0.0,
+        "maximum": 9.0,  # at (2, −2), (−1, 1): |α (1 + β) − 1| is largest there
+        "diverged_cells": 0.0,
+    }
+
+
 @pytest.mark.parametrize("name", ["line", "contour"])
 def test_the_rise_bounds_the_basin(name):
     center = (0.0,) * (1 if name == "line" else 2)
@@ -254,3 +339,125 @@ def test_the_rise_bounds_the_basin(name):
         landscape = drawn(name, config, {"solution": center}, lambda *at: sum(map(abs, at)))
         widths.append(KINDS[name].measures(landscape, config)["basin_width"])
     assert widths == pytest.approx([0.2, 0.8], rel=1e-6)
+
+
+# What may be drawn together
+
+OTHER = {
+    "split": "test",
+    "examples": 48,
+    "subset_seed": 1,
+    "batch_statistics": "recomputed",
+    "normalization": "layer",
+    "direction_seed": 1,
+    "include_bias_and_norm": True,
+    "basin_rise": 0.2,
+    "alpha_range": [-0.75, 1.25],
+    "beta_range": [-0.75, 1.25],
+    "points": 4,
+    "beta_points": 4,
+    "start_seed": 0,
+}
+SAMPLED = {"examples", "subset_seed", "direction_seed", "points", "beta_points", "basin_rise"}
+RANGES = {"alpha_range", "beta_range"}  # the axes of panels are one; those of curves need not be
+KEYS = [(name, entry.name) for name in NAMES for entry in fields(KINDS[name].schema) if entry.name != "kind"]
+
+
+@pytest.mark.parametrize(("name", "key"), KEYS)
+def test_landscapes_are_alike_unless_what_is_read_or_a_step_differs(name, key):
+    one, other = configured(name), configured(name, **{key: OTHER[key]})
+    assert getattr(one, key) != getattr(other, key)
+    of_line = name in ("line", "interpolation")
+    expected = key in SAMPLED or (of_line and key in RANGES)
+    assert (KINDS[name].alike(one) == KINDS[name].alike(other)) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_landscapes_that_differ_in_all_that_is_sampled_are_alike(name):
+    sampled = {key: OTHER[key] for own, key in KEYS if own == name and key in SAMPLED}
+    assert {"examples", "subset_seed", "points"} <= set(sampled)
+    assert KINDS[name].alike(configured(name)) == KINDS[name].alike(configured(name, **sampled))
+
+
+@pytest.mark.parametrize("name", ["contour", "scaling"])
+def test_a_range_that_is_given_and_one_that_is_taken_over_are_alike(name):
+    taken = configured(name, alpha_range=[-1.0, 0.5])
+    given = configured(name, alpha_range=[-1.0, 0.5], beta_range=[-1.0, 0.5])
+    assert KINDS[name].alike(taken) == KINDS[name].alike(given)
+
+
+def test_two_fresh_initialisations_are_not_alike():
+    seeds = [KINDS["interpolation"].alike(configured("interpolation", start_seed=seed)) for seed in (0, 1)]
+    assert seeds[0] != seeds[1]
+
+
+# Whole runs
+
+Start = Callable[..., Outcome]
+
+
+def seen(outcome: Outcome, name: str) -> Landscape:
+    return Landscape.from_bytes(outcome.record.read(f"landscapes/{name}.npz"))
+
+
+def test_a_scaling_has_the_solutions_loss_at_the_solution_and_that_of_guessing_at_zero(
+    start: Start, plain_pictures: None
+):
+    """θ = 0 gives every class the same logit: ln 10 nats. The loss is a function of α (1 + β) alone."""
+    own = ("landscape.listing.alpha_range=[-2,2]", "landscape.listing.points=5")
+    outcome = start("+landscape@landscape.listing=scaling", *own)
+    listing, line = seen(outcome, "listing"), seen(outcome, "line")
+    at_solution = line.points["solution"].values["train/loss"]
+    assert listing.points["solution"].coordinates == (1.0, 0.0)
+    assert listing.points["solution"].values["train/loss"] == at_solution
+    loss = listing.values["train/loss"]  # α and β at −2, −1, 0, 1, 2
+    assert loss[3, 2] == at_solution
+    assert loss[1, 0] == pytest.approx(at_solution, rel=1e-6)  # α (1 + β) = −1 × −1
+    np.testing.assert_allclose(loss[2], math.log(10), rtol=1e-6)
+    np.testing.assert_allclose(loss[:, 1], math.log(10), rtol=1e-6)
+    assert loss[4, 3] == pytest.approx(seen_at(outcome, 4.0), rel=1e-5)
+    measures = outcome.record.latest()
+    assert measures["listing/train/self_check"] == 0.0
+    assert measures["listing/train/self_check_training"] <= 1e-6
+    assert "listing/train/basin_width" not in measures
+
+
+def seen_at(outcome: Outcome, factor: float) -> float:
+    """Mean cross-entropy of the run's network on its training data, every weight times `factor`."""
+    record = outcome.record
+    last = record.read_json(TRAINING)["checkpoints"][-1]
+    state, _about = decode_weights(record.read(checkpoint_name(last)))
+    data = build.data_set(saved_data(record))
+    model = build.model(saved_model(record), data, 0, "cpu")
+    load_weights(model, {name: factor * tensor for name, tensor in state.items()})
+    return mean_loss(model, data.train, 100).loss
+
+
+def test_a_lone_file_has_an_interpolation_from_a_fresh_initialisation(
+    start: Start, tiny: Callable[..., StudyConfig], tmp_path: Path, plain_pictures: None
+):
+    """It starts where a training with that initial seed starts, and ends at the file's weights."""
+    looks = ("interpolation",)
+    trained, other = (start(f"training.init_seed={seed}", looks=looks) for seed in (0, 5))
+    update = trained.record.read_json(TRAINING)["checkpoints"][-1]
+    lone = shutil.copy(trained.record.path / checkpoint_name(update), tmp_path / "mine.safetensors")
+    with pytest.raises(ConfigError, match=r"landscape\.interpolation needs its initialisation"):
+        prepare(tiny(f"checkpoint={lone}", looks=looks), {})
+    fresh = start(f"checkpoint={lone}", "landscape.interpolation.start_seed=5", looks=looks)
+    landscape = seen(fresh, "interpolation")
+    assert list(landscape.points) == ["fresh initialisation", "solution"]
+    start_point, end_point = landscape.points.values()
+    assert start_point.values == seen(other, "interpolation").points["initialisation"].values
+    assert end_point.values == seen(trained, "interpolation").points["solution"].values
+    assert landscape.provenance["start"] == seen(other, "interpolation").provenance["start"]
+    assert landscape.provenance["end"] == seen(trained, "interpolation").provenance["end"]
+
+
+def test_a_run_can_start_its_line_anew_beside_its_own(start: Start, plain_pictures: None):
+    again = ("+landscape@landscape.anew=interpolation", "landscape.anew.points=4")
+    outcome = start(*again, "landscape.anew.start_seed=0", looks=("interpolation",))
+    own, anew = seen(outcome, "interpolation"), seen(outcome, "anew")
+    assert list(own.points) == ["initialisation", "solution"]
+    assert list(anew.points) == ["fresh initialisation", "solution"]
+    # seed 0 is this run's own: the same weights under another name
+    np.testing.assert_array_equal(anew.values["train/loss"], own.values["train/loss"])

@@ -12,6 +12,7 @@ from study.config import StudyConfig
 from study.kinds import KINDS
 from study.landscape.result import Landscape, Point, Status
 from study.prepare import prepare
+from study.run import run
 
 OWN = """
 import torch
@@ -32,9 +33,9 @@ def looked(kind: str, splits: tuple[str, ...] = ("",)) -> Landscape:
     points = (
         {"initialisation": (0.0,), "solution": (1.0,)} if kind == "interpolation" else {"solution": (0.0,)}
     )
-    if kind == "contour":
+    if kind in ("contour", "scaling"):
         axes["beta"] = np.linspace(-1.0, 1.0, 4)
-        points = {"solution": (0.0, 0.0)}
+        points = {"solution": (0.0, 0.0) if kind == "contour" else (1.0, 0.0)}
     shape = tuple(map(len, axes.values()))
     names = [f"{split}/loss" if split else "loss" for split in splits]
     return Landscape(
@@ -51,6 +52,7 @@ def looked(kind: str, splits: tuple[str, ...] = ("",)) -> Landscape:
         ("line", ["α (steps along the direction δ; 0 = solution)"]),
         ("interpolation", ["α (0 = initialisation, 1 = solution)"]),
         ("contour", ["α (steps along δ)", "β (steps along η)"]),
+        ("scaling", ["α (θ = α (1 + β) θ*)", "β"]),
     ],
 )
 def test_axes_say_what_one_step_is(kind: str, labels: list[str]) -> None:
@@ -116,3 +118,30 @@ def test_the_caption_calls_own_model_and_data_by_their_paths(
         "own_for_captions:net (47 parameters) on own_for_captions:data: train split, all 32"
     )
     assert "custom" not in words
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("line", "filter normalization, direction seed 0, ‖direction‖/‖θ*‖ = "),
+        ("contour", "cosine of the axes "),
+        ("interpolation", "‖θ*−θ₀‖ = "),
+        ("scaling", "‖θ*‖ = "),
+    ],
+)
+def test_the_caption_of_each_kind_says_what_its_geometry_depends_on(
+    kind: str, words: str, tiny: Callable[..., StudyConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = []
+
+    def pictures(_name: str, _config: Any, _landscape: Landscape, text: str, _warning: str | None) -> dict:
+        captions.append(text)
+        return {}
+
+    monkeypatch.setattr(report, "pictures", pictures)
+    config = tiny(f"+landscape@landscape.own={kind}", "landscape.own.points=2", looks=())
+    run(prepare(config, {}))
+    (said,) = captions
+    assert said.startswith("mlp (")
+    assert words in said
+    assert ("normalization" in said) == (kind in ("line", "contour"))
