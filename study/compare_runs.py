@@ -11,7 +11,7 @@ from study.errors import ConfigError
 from study.identity import digest
 from study.members import Members
 from study.record import COMPARISONS, SWEEPS, Record, State
-from study.run import is_finished, make_tracker, progress
+from study.run import is_finished, make_tracker, marking_bad_ends, progress
 from study.source import find_record
 from study.tracking.tracker import PatientTracker
 
@@ -50,30 +50,35 @@ def compare_runs(
         ConfigError: if a name is of no run, or fewer than two runs are finished.
     """
     tracker = make_tracker(config.tracking, config.output_dir)
-    names = list(runs)
+    rule = "must name one run in output_dir, by its hash or its MLflow id"
+    named = [find_record(name, config.output_dir, rule, key="RUN") for name in runs]
+    names: list[str] = []
     if sweep is not None:
         rule = "must name one sweep in output_dir, by its hash or the MLflow id of its parent run"
-        found = find_record(sweep, config.output_dir, rule, SWEEPS, key="--sweep")
-        names += found.read_json("run.json")["members"]
+        parent = find_record(sweep, config.output_dir, rule, SWEEPS, key="--sweep")
+        names += parent.read_json("run.json")["members"]
     if search is not None:
         names += tracker.search(search)
-    rule = "must name one run in output_dir, by its hash or its MLflow id"
-    every = [find_record(name, config.output_dir, rule, key="RUN") for name in names]
-    records = {record.config_hash: record for record in every}
+    found = [Record.at(config.output_dir, name) for name in names]  # some may never have started
+    records = {record.config_hash: record for record in [*named, *found]}
     unfinished = {name: "it is not finished" for name, record in records.items() if not is_finished(record)}
     finished = [record for name, record in records.items() if name not in unfinished]
     if len(finished) < 2:
-        raise ConfigError("RUN", "must name at least two runs that are finished", ", ".join(names) or "none")
+        raise ConfigError(
+            "RUN", "must name at least two runs that are finished", ", ".join(records) or "none"
+        )
     record = Record.at(config.output_dir, digest(sorted(own.config_hash for own in finished)), COMPARISONS)
     patient = PatientTracker(tracker)
     with record.lock(waiting=lambda: log.warning("another process makes this comparison: waiting for it")):
         if not record.holds("run.json"):
             record.create(_about(finished, config))
-        record.set_state(State.RUNNING)
-        comparison = compare(Members.of(finished), config.comparison, config.evaluation, record, progress)
-        keep_comparison(
-            record, comparison, title=f"Comparison of {len(finished)} runs", about={}, failed=unfinished
-        )
+        with marking_bad_ends(record, patient):
+            record.set_state(State.RUNNING)
+            record.remove("error.txt")
+            comparison = compare(Members.of(finished), config.comparison, config.evaluation, record, progress)
+            keep_comparison(
+                record, comparison, title=f"Comparison of {len(finished)} runs", about={}, failed=unfinished
+            )
         record.set_state(State.FINISHED)
         mirrored = patient.mirror(record)
     return Compared(record, comparison.members, unfinished, patient.address() if mirrored else None)

@@ -9,6 +9,7 @@ from study.figures.interactive import interactive_page
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.kinds.base import RandomDirectionConfig
+from study.kinds.interpolation import InterpolationConfig
 from study.landscape.result import Landscape
 from study.prepare import Prepared
 from study.record import Record
@@ -36,7 +37,9 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         )
         if "cosine" in about:
             parts.append(f"cosine of the axes {about['cosine']:.2g}")
-    elif "distance" in about:
+    elif isinstance(config, InterpolationConfig):
+        if config.start_seed is not None:
+            parts.append(f"θ₀ a fresh initialisation of seed {config.start_seed}")
         parts.append(f"‖θ*−θ₀‖ = {about['distance']:.3g}")
     else:
         parts.append(f"‖θ*‖ = {about['center_norm']:.3g}")

@@ -64,7 +64,7 @@ def run(prepared: Prepared, sweep: str | None = None) -> Outcome:
         if is_finished(record):
             mirrored = tracker.mirror(record)
             return Outcome(record, State.FINISHED, True, tracker.address() if mirrored else None)
-        try:
+        with marking_bad_ends(record, tracker):
             if not record.holds("run.json"):
                 record.create(about(prepared))
             if not record.holds("config.yaml"):
@@ -76,15 +76,6 @@ def run(prepared: Prepared, sweep: str | None = None) -> Outcome:
             tags = _work(prepared, record, tracker)
             record.remove("error.txt")
             record.write("report.md", report.run_page(record, config, tags))
-        except KeyboardInterrupt:
-            record.set_state(State.KILLED)
-            tracker.mirror(record)
-            raise
-        except BaseException as error:
-            record.write("error.txt", traceback.format_exc())
-            record.set_state(State.FAILED, message=" ".join(str(error).split())[:500])
-            tracker.mirror(record)
-            raise
         record.set_state(State.FINISHED, **tags)
         try:
             mirrored = tracker.mirror(record)
@@ -92,6 +83,22 @@ def run(prepared: Prepared, sweep: str | None = None) -> Outcome:
             tracker.mirror(record)
             raise
     return Outcome(record, State.FINISHED, False, tracker.address() if mirrored else None)
+
+
+@contextmanager
+def marking_bad_ends(record: Record, tracker: Tracker) -> Iterator[None]:
+    """Within, whatever cuts the work short is kept in its record, mirrored, and passed on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        record.set_state(State.KILLED)
+        tracker.mirror(record)
+        raise
+    except BaseException as error:
+        record.write("error.txt", traceback.format_exc())
+        record.set_state(State.FAILED, message=" ".join(str(error).split())[:500])
+        tracker.mirror(record)
+        raise
 
 
 def is_finished(record: Record) -> bool:

@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,7 +18,7 @@ from study.multirun import Combination, Multirun
 from study.prepare import prepare
 from study.record import SWEEPS, Record, State, now
 from study.resolve import resolved
-from study.run import is_finished, make_tracker, progress
+from study.run import is_finished, make_tracker, marking_bad_ends, progress
 from study.studies import Study, find_study
 from study.tracking.tracker import PatientTracker, Tracker
 from study.training.data import DataSet
@@ -81,22 +80,17 @@ def sweep(overrides: Sequence[str]) -> SweepOutcome:
         with record.lock(waiting=lambda: log.warning("another process runs this sweep: waiting for it")):
             if not record.holds("run.json"):
                 record.create(_about(jobs, study, config))
-            record.set_state(State.RUNNING)
-            tracker.mirror(record)  # makes a fresh store, before jobs ask for it at once
-            try:
+            with marking_bad_ends(record, tracker):
+                record.set_state(State.RUNNING)
+                record.remove("error.txt")
+                tracker.mirror(record)  # makes a fresh store, before jobs ask for it at once
                 pending = [job for job in jobs if not (config.reuse and is_finished(job.record))]
-                _run_all(multirun, pending, record)
+                try:
+                    _run_all(multirun, pending, record)
+                except KeyboardInterrupt:
+                    _mark_killed([job.record for job in pending], tracker)
+                    raise
                 return _conclude(jobs, len(pending), study, record, tracker)
-            except KeyboardInterrupt:
-                _mark_killed([job.record for job in jobs], tracker)
-                record.set_state(State.KILLED)
-                tracker.mirror(record)
-                raise
-            except BaseException as error:
-                record.write("error.txt", traceback.format_exc())
-                record.set_state(State.FAILED, message=_line(error))
-                tracker.mirror(record)
-                raise
 
 
 def check_all(combinations: Sequence[Combination]) -> list[Planned]:
@@ -284,5 +278,5 @@ def _mark_killed(records: Sequence[Record], tracker: Tracker) -> None:
             time.sleep(0.1)
 
 
-def _line(error: BaseException) -> str:
+def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
