@@ -19,6 +19,7 @@ from study.landscape.result import Landscape
 from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_data
+from study.source import TRAINING
 from study.training.data import DataSet
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def compare(
     """
     table = members.table()
     result = Comparison(members, table, grouped(table), pd.DataFrame())
+    _compare_training(result)
     for name in dict.fromkeys(name for run in members.runs for name in run.about["landscapes"]):
         _compare_landscapes(name, result)
     joined = list(_joined(result, config, evaluation, kept, progress))
@@ -110,6 +112,27 @@ def grouped(table: pd.DataFrame) -> pd.DataFrame:
                 row |= {f"{name} mean": part[name].mean(), f"{name} std": part[name].std(ddof=1)}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _compare_training(result: Comparison) -> None:
+    """What training reached by epoch and by update, each training once."""
+    from study.figures.training import training_curve, training_figure
+
+    members, curves, firsts = result.members, {}, {}
+    for run in members.runs:
+        label, points = members.label(run), run.record.metrics()
+        first = firsts.get(run.training_hash)
+        if first is not None or not (points and run.record.holds(TRAINING)):
+            reason = f"the same training as {first}" if first else "it has no training of its own"
+            result.left_out.append(LeftOut("training", label, reason))
+            continue
+        firsts[run.training_hash], ended = label, run.record.read_json(TRAINING)
+        named = [(point.key, point.value, point.step) for point in points]
+        curves[label] = training_curve(named, ended["updates"], ended["epochs"])
+    if len(curves) > 1:
+        groups = {members.label(run): members.configuration(run) for run in members.runs}
+        caption = f"{_subject(members)}; {len(curves)} trainings, whole splits evaluated after each epoch."
+        result.figures["training"] = training_figure(curves, groups, title="Training", caption=caption)
 
 
 def _compare_landscapes(name: str, result: Comparison) -> None:

@@ -1,13 +1,14 @@
 """One job of the command line: from Hydra's configuration to a run, whichever process does it."""
 
-import ctypes
 import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -15,12 +16,13 @@ from hydra.core.hydra_config import HydraConfig  # noqa: TID251
 from omegaconf import DictConfig
 
 from study.errors import MISUSED
+from study.files import locked
 from study.prepare import prepare
 from study.resolve import resolved
 from study.run import Outcome, run
 
-FAILED = 1  # exit status
-PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
+FAILED, INTERRUPTED = 1, 130  # exit statuses
+WATCHED_EVERY = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,35 @@ class Job:
 
     Attributes:
         sweep: hash of the sweep.
-        driver: id of the process that launches.
         names: of the jobs, by their overrides.
+        driver: id of the process that launches.
+        alive: the lock that the driver holds as long as it lives.
+        stop: a file that tells every job to stop, once it is there.
     """
 
     sweep: str
-    driver: int
     names: Mapping[tuple[str, ...], str]
+    driver: int
+    alive: Path
+    stop: Path
 
     def __call__(self, config: DictConfig) -> None:
         """Run the job. A mistake or a failure is said, and kept in the record; it is no exception here."""
-        if os.getpid() != self.driver:
-            _be_a_worker()
+        if os.getpid() == self.driver:
+            self._run(config)
+            return
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the driver sees to it
+        signal.signal(signal.SIGTERM, _interrupt)
+        _watch(self.alive, self.stop)
+        try:
+            self._run(config)
+        except KeyboardInterrupt:
+            os._exit(INTERRUPTED)  # the record says so; a pool would only print a traceback
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _run(self, config: DictConfig) -> None:
         name = self.names[tuple(HydraConfig.get().overrides.task)]
         print(f"{name}: started", flush=True)
         started = time.perf_counter()
@@ -80,17 +99,19 @@ def find_own_code() -> None:
         sys.path.insert(0, here)
 
 
-def _be_a_worker() -> None:
-    """In a process of a launcher's pool: end with the driver, and leave interruptions to it.
+@cache  # once a process, however many jobs it runs
+def _watch(alive: Path, stop: Path) -> None:
+    """Have this process end when it is told to stop, or its driver is gone: the lock is then free."""
 
-    Ctrl-C reaches every process of a terminal; the driver's own handling of it ends the pool. A driver that
-    is killed outright takes its workers along, where the system can do that (Linux).
-    """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    def watch() -> None:
+        gone = False
+        while not (gone or stop.exists()):
+            time.sleep(WATCHED_EVERY)
+            with locked(alive, wait=False) as gone:
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

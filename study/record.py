@@ -91,6 +91,11 @@ class Record:
         """The folder that holds this record and those beside it."""
         return self.path.parent.parent
 
+    @property
+    def lock_file(self) -> Path:
+        """Of this hash; beside the record, as that may be discarded under it."""
+        return self.path.parent / ".locks" / f"{self.path.name}.lock"
+
     @contextmanager
     def lock(self, *, wait: bool = True, waiting: Callable[[], None] | None = None) -> Iterator[bool]:
         """Hold the one lock of this hash, across processes.
@@ -99,7 +104,7 @@ class Record:
             wait: whether to wait for another process; if not, False is given where it is taken.
             waiting: called once before a wait.
         """
-        with locked(self.path.parent / ".locks" / f"{self.path.name}.lock", wait, waiting) as held:
+        with locked(self.lock_file, wait, waiting) as held:
             if held:
                 for left in self.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
                     left.unlink(missing_ok=True)

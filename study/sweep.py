@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from study import __version__, build
 from study.compare import compare
@@ -88,6 +89,7 @@ def sweep(overrides: Sequence[str]) -> SweepOutcome:
                 try:
                     _run_all(multirun, pending, record)
                 except KeyboardInterrupt:
+                    _stop_file(record).touch()
                     _mark_killed([job.record for job in pending], tracker)
                     raise
                 return _conclude(jobs, len(pending), study, record, tracker)
@@ -182,7 +184,8 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
         ConfigError: if the launcher breaks down twice without one job having begun.
     """
     names = {job.combination.overrides: name for job, name in _named(jobs)}
-    task = Job(sweep=record.config_hash, driver=os.getpid(), names=names)
+    task = Job(record.config_hash, names, os.getpid(), record.lock_file, _stop_file(record))
+    _stop_file(record).unlink(missing_ok=True)
     if multirun.launcher != "basic":
         os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
     waiting, fruitless = list(jobs), 0
@@ -250,6 +253,11 @@ def _why_unfinished(record: Record) -> str | None:
             return f"{state}: {message}" if message else str(state)
 
 
+def _stop_file(record: Record) -> Path:
+    """What tells the jobs of a sweep to stop, on whichever machine they are."""
+    return record.lock_file.with_suffix(".stop")
+
+
 def _ended_since(record: Record, started: int) -> bool:
     """Whether a run ended, well or not, after a time in milliseconds."""
     record.reload()
@@ -270,7 +278,7 @@ def _mark_killed(records: Sequence[Record], tracker: Tracker) -> None:
     for record in records:
         while True:
             with record.lock(wait=False) as held:
-                if held and record.state is State.RUNNING:
+                if held and record.holds("run.json") and record.state in {None, State.RUNNING}:
                     record.set_state(State.KILLED)
                     tracker.mirror(record)
             if held or time.monotonic() > patient_until:

@@ -98,6 +98,12 @@ def in_group(leader: int) -> list[str]:
     return [row[2] for row in rows if row[0] == str(leader) and not row[1].startswith("Z")]
 
 
+def everything() -> list[str]:
+    """Commands of all processes."""
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return listed.stdout.splitlines()
+
+
 def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not happened():
@@ -145,6 +151,24 @@ def test_jobs_that_fail_or_are_killed_break_no_other_and_a_second_start_makes_it
     assert "[1/1]" in out
     assert numbers(tmp_path / "outputs") == numbers(whole)
     assert results(tmp_path / "outputs") == results(whole)
+
+
+def test_the_jobs_run_through_submitit_and_stop_with_their_driver(
+    command: Callable[..., subprocess.Popen[str]], tmp_path: Path
+):
+    outputs = tmp_path / "outputs"
+    local = "hydra/launcher=submitit_local"
+    driver = command("seed=0,1", "training.epochs=4000", local)
+    wait_until(lambda: [record.holds("training_state.json") for record in Record.all(outputs)] == [True] * 2)
+    driver.send_signal(signal.SIGTERM)
+    _out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130, err
+    assert [record.state for record in Record.all(outputs)] == [State.KILLED] * 2
+    wait_until(lambda: not any(str(tmp_path) in process for process in everything()), 20)
+    short = command("seed=0,1", local, to="short")
+    _out, err = short.communicate(timeout=240)
+    assert short.returncode == 0, err
+    assert [row["label"] for row in numbers(tmp_path / "short")] == ["seed 0", "seed 1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

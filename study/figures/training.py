@@ -1,0 +1,185 @@
+"""What training reached: losses, errors and weight norms of several runs, by epoch and by update."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter
+
+from study.figures.comparison import AXES, END, ZERO
+from study.figures.panels import compose_panels, hide_labels, looks, panel_grid, value_range
+from study.figures.scale import spans_decades
+from study.figures.style import COLOURS, MARKERS, STROKES, fold_offset, styled
+
+TIMES = {"epoch": "training (epochs)", "update": "training (updates)"}
+"""Columns of time, a column of panels each, and what their axes are called."""
+
+ROWS: dict[str, dict[str, str]] = {
+    AXES["loss"]: {"train/loss": "train", "test/loss": "test"},
+    AXES["error"]: {"train/accuracy": "train", "test/accuracy": "test"},
+    "weight norm ‖θ‖ (L2)": {"weights/norm": "train"},
+}
+"""What each row of panels is called, and its columns, each with the split whose stroke it has."""
+
+SPLITS = dict(zip(("train", "test"), STROKES, strict=False))
+"""The stroke of each split."""
+
+
+class Scale(NamedTuple):
+    """Limits of an axis, and whether it is logarithmic."""
+
+    low: float
+    high: float
+    log: bool
+
+
+def training_curve(points: Iterable[tuple[str, float, int]], updates: int, epochs: float) -> pd.DataFrame:
+    """What one training reached, a row an epoch: `epoch`, `update`, and a column for each key drawn here.
+
+    Args:
+        points: key, value and epoch of each metric; of other keys than those drawn, nothing is taken.
+        updates: taken in all. An epoch that ends short is placed at them, and at `epochs`.
+        epochs: the same in epochs, perhaps not whole.
+    """
+    drawn = {column for row in ROWS.values() for column in row}
+    rows: dict[int, dict[str, float]] = {}
+    for key, value, epoch in points:
+        if key in drawn:
+            rows.setdefault(epoch, {})[key] = value
+    per_epoch = round(updates / epochs) if epochs > 0 else 0
+    return pd.DataFrame([
+        {"epoch": min(at, epochs), "update": min(at * per_epoch, updates), **rows[at]} for at in sorted(rows)
+    ])
+
+
+def training_figure(
+    curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str], *, title: str, caption: str
+) -> Figure:
+    """Loss, error and weight norm of several runs as they train: against epochs, and against updates.
+
+    A configuration has one colour and one marker, whatever the seed; train is solid, test dashed. Losses and
+    norms that span decades over all runs have a logarithmic axis. Values that are not finite interrupt their
+    curve.
+
+    Args:
+        curves: by the run's label, a row an epoch in order of time: `epoch`, `update`, and any of
+            `train/loss`, `test/loss` (nats), `train/accuracy`, `test/accuracy` (fractions), `weights/norm`.
+        groups: the configuration of each label.
+        title: above the picture.
+        caption: below it.
+
+    Raises:
+        ValueError: if there is no run, one has no row, no time, nothing to draw or no configuration.
+    """
+    _check(curves, groups)
+    look = looks([groups[label] for label in curves])
+    rows = [
+        row for row, names in ROWS.items() if any(name in own for own in curves.values() for name in names)
+    ]
+    notes: list[Artist] = []
+    with styled():
+        figure, grid = panel_grid(len(TIMES), len(TIMES), len(rows))
+        for index, row in enumerate(rows):
+            drawn = [(label, name) for label, own in curves.items() for name in ROWS[row] if name in own]
+            values = {each: _values(curves[each[0]], each[1]) for each in drawn}
+            scale = _scale(row, np.concatenate(list(values.values())))
+            for column, time in enumerate(TIMES):
+                axes = grid[column * len(rows) + index]
+                _set_axes(axes, row, scale)
+                for (label, name), y in values.items():
+                    own = look[groups[label]] | {"linestyle": SPLITS[ROWS[row][name]]}
+                    notes += _draw(axes, label, curves[label][time].to_numpy(dtype=float), y, scale, own)
+                ends = np.concatenate([own[time].to_numpy(dtype=float) for own in curves.values()])
+                axes.set_xlim(value_range(ends, log=False, below=0.03, above=0.03))
+                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+                axes.set_xlabel(TIMES[time])
+                fold_offset(axes.xaxis, " ")
+                hide_labels(axes, x=index < len(rows) - 1, y=column > 0)
+        handles: list[Artist] = [
+            Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in look.items()
+        ]
+        shown = {split for row in rows for name, split in ROWS[row].items() if _has(curves, name)}
+        handles += [
+            Line2D([], [], label=split, color=COLOURS.ink, linewidth=1.0, linestyle=stroke)
+            for split, stroke in SPLITS.items()
+            if split in shown
+        ]
+        body = 1.55 * len(rows) + 0.6
+        compose_panels(figure, title=title, caption=caption, handles=[*handles, *notes], body_height=body)
+    return figure
+
+
+def _draw(
+    axes: Axes, label: str, x: np.ndarray, y: np.ndarray, scale: Scale, look: dict[str, Any]
+) -> list[Artist]:
+    """Draw a curve, a dot where no line reaches a value, a cross where it ends before what is not finite."""
+    finite = np.isfinite(y)
+    zero = scale.log & finite & (y <= 0)
+    y = np.where(zero, scale.low, y)
+    spacing = max(1, len(y) // 6)
+    axes.plot(
+        x, y, label=label, gid=label, linewidth=0.8, zorder=3, markersize=2.4,
+        markevery=(2 * MARKERS.index(look["marker"]) % spacing, spacing), **look,
+    )  # fmt: skip
+    before, after = np.r_[True, finite[:-1]], np.r_[finite[1:], True]
+    alone = finite & ~(np.r_[False, finite[:-1]] | np.r_[finite[1:], False])
+    ends = finite & ~(before & after)
+    for at, mark in ((alone, {"marker": "o", "markersize": 2.4}), (ends, END), (zero, ZERO)):
+        if at.any():
+            own = {**mark, "color": look["color"], "linestyle": "none", "clip_on": mark is not ZERO}
+            axes.plot(x[at], y[at], zorder=5, **own)
+    notes: list[Artist] = []
+    if not finite.all():
+        notes.append(Line2D([], [], label="not finite beyond ×", **END))
+    if zero.any():
+        notes.append(Line2D([], [], label="0, off the scale", **ZERO))
+    return notes
+
+
+def _has(curves: Mapping[str, pd.DataFrame], name: str) -> bool:
+    return any(name in own for own in curves.values())
+
+
+def _values(curve: pd.DataFrame, name: str) -> np.ndarray:
+    """What is drawn of a column, an accuracy as the error in percent; NaN where it is not finite."""
+    values = curve[name].to_numpy(dtype=float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    return 100.0 * (1.0 - values) if name.endswith("/accuracy") else values
+
+
+def _scale(row: str, values: np.ndarray) -> Scale:
+    """The axis that the panels of a row share."""
+    log = row != AXES["error"] and spans_decades(values)
+    return Scale(*value_range(values, log=log), log)
+
+
+def _set_axes(axes: Axes, row: str, scale: Scale) -> None:
+    if scale.log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=7))
+        axes.yaxis.set_major_formatter(LogFormatterMathtext())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(ylim=(scale.low, scale.high), ylabel=row)
+    fold_offset(axes.yaxis, "\n")
+
+
+def _check(curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str]) -> None:
+    if not curves:
+        raise ValueError("curves must hold at least one run, got none")
+    for label, own in curves.items():
+        columns = [str(each) for each in own]
+        for name in TIMES:
+            if name not in own:
+                raise ValueError(f"curves must have the column {name!r}, got {columns} for {label!r}")
+        if not any(name in own for row in ROWS.values() for name in row):
+            known = ", ".join(name for row in ROWS.values() for name in row)
+            raise ValueError(f"curves must have a column of {known}, got {columns} for {label!r}")
+        if own.empty:
+            raise ValueError(f"curves must have at least one row, got none for {label!r}")
+        if label not in groups:
+            raise ValueError(f"groups must name the configuration of every run, got none for {label!r}")
