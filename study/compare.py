@@ -118,18 +118,22 @@ def _compare_training(result: Comparison) -> None:
     """What training reached by epoch and by update, each training once."""
     from study.figures.training import training_curve, training_figure
 
-    members, curves, firsts = result.members, {}, {}
+    members = result.members
+    curves: dict[str, pd.DataFrame] = {}
+    firsts: dict[str, str] = {}
+    left_out = []
     for run in members.runs:
-        label, points = members.label(run), run.record.metrics()
-        first = firsts.get(run.training_hash)
-        if first is not None or not (points and run.record.holds(TRAINING)):
-            reason = f"the same training as {first}" if first else "it has no training of its own"
-            result.left_out.append(LeftOut("training", label, reason))
+        label = members.label(run)
+        first = firsts.setdefault(run.training_hash, label)
+        if first != label or not run.record.holds(TRAINING):
+            reason = f"the same training as {first}" if first != label else "it has no training of its own"
+            left_out.append(LeftOut("training", label, reason))
             continue
-        firsts[run.training_hash], ended = label, run.record.read_json(TRAINING)
-        named = [(point.key, point.value, point.step) for point in points]
+        ended = run.record.read_json(TRAINING)
+        named = [(point.key, point.value, point.step) for point in run.record.metrics()]
         curves[label] = training_curve(named, ended["updates"], ended["epochs"])
     if len(curves) > 1:
+        result.left_out += left_out
         groups = {members.label(run): members.configuration(run) for run in members.runs}
         caption = f"{_subject(members)}; {len(curves)} trainings, whole splits evaluated after each epoch."
         result.figures["training"] = training_figure(curves, groups, title="Training", caption=caption)

@@ -6,8 +6,9 @@ from html import escape
 
 import pandas as pd
 
-from study.compare import Comparison, LeftOut
+from study.compare import FLAGS, Comparison, LeftOut
 from study.figures.export import render
+from study.figures.style import DPI
 from study.record import Record
 
 FOLDER, PAGE = "comparison/", "report.html"
@@ -106,7 +107,9 @@ def page(
         ]
     for name, content in pictures.items():
         source = f"data:image/png;base64,{b64encode(content).decode()}"
-        parts.append(f'<h2>{escape(name)}</h2><figure><img alt="{escape(name)}" src="{source}"></figure>')
+        width = int.from_bytes(content[16:20], "big") / DPI  # inches, from the picture's own header
+        image = f'<img alt="{escape(name)}" style="width: {10 * width:.1f}em" src="{source}">'
+        parts.append(f"<h2>{escape(name)}</h2><figure>{image}</figure>")
     if len(comparison.between):
         parts += ["<h2>Barriers between minima</h2>", _table(comparison.between)]
     parts += ["<h2>Runs</h2>", _table(comparison.runs)]
@@ -115,10 +118,11 @@ def page(
 
 
 def _means(groups: pd.DataFrame) -> pd.DataFrame:
-    """The table of configurations for people: `mean ± std` in one column, a row a number."""
+    """The table of configurations for people: `mean ± std` in one column, a row a number; without flags."""
     if groups.empty:
         return groups
-    names = [name.removesuffix(" mean") for name in groups.columns if name.endswith(" mean")]
+    every = [name.removesuffix(" mean") for name in groups.columns if name.endswith(" mean")]
+    names = [name for name in every if name.rpartition("/")[2] not in FLAGS]
     shown = {}
     for _place, row in groups.iterrows():
         header = f"{row['configuration']} (n = {row['runs']})"

@@ -20,6 +20,7 @@ from study.identity import Identity, identify, seeds
 from study.keys import hashed
 from study.kinds import KINDS
 from study.landscape.weights import Layout
+from study.paths import root
 from study.record import Record
 from study.source import Source, load_source
 from study.tracking.tracker import without_credentials
@@ -168,8 +169,10 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """The commit of the checkout that this code is in, or nothing."""
-    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The commit of the checkout that this code is, `-dirty` where files differ from it; else nothing."""
+    if not (root() / "pyproject.toml").is_file():
+        return ""  # an installed wheel, in whatever repository
+    asked = ["git", "-C", str(root()), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -355,6 +355,7 @@ def observe_comparison(observe, monkeypatch, tmp_path) -> Callable[[StudyConfig]
         lines.update(found)
 
     monkeypatch.setattr("study.figures.comparison.between_figure", keep)
+    monkeypatch.setattr("study.figures.training.training_figure", lambda *_curves, **_words: None)
     for figure in ("measures_figure", "against_test_error"):
         monkeypatch.setattr(f"study.figures.measures.{figure}", lambda *_table, **_words: None)
 

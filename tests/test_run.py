@@ -375,9 +375,10 @@ def test_two_runs_that_want_one_training_at_once_train_it_once(
     for name in CHECKPOINTS:
         assert first.read(name) == second.read(name)
     trained_by = [record.read_json("state.json")["tags"].get("trained_by") for record in (first, second)]
-    assert sorted(map(str, trained_by)) == sorted(
-        ["None", (first if trained_by[0] is None else second).config_hash]
-    )
+    assert sorted(map(str, trained_by)) == sorted([
+        "None",
+        (first if trained_by[0] is None else second).config_hash,
+    ])
 
 
 # Interrupted

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from study.record import SWEEPS, Record, State
+from study.tracking import mlflow_tracker
 
 pytestmark = pytest.mark.process
 
@@ -51,10 +52,12 @@ class Net(nn.Module):
 def command(tmp_path: Path, arguments: Callable[..., list[str]]) -> Callable[..., subprocess.Popen[str]]:
     """Start a sweep over small runs of that network as a process, in a group of its own."""
     (tmp_path / "mine.py").write_text(NETWORK)
-    own = [word for word in arguments() if not word.startswith("model")]
-    own += ["model=custom", "model.path=mine:Net", "comparison.points=3"]
 
-    def start(*overrides: str, accidents: str = "accidents", to: str = "outputs") -> subprocess.Popen[str]:
+    def start(
+        *overrides: str, accidents: str = "accidents", to: str = "outputs", tracking: str = "none"
+    ) -> subprocess.Popen[str]:
+        own = [word for word in arguments(tracking=tracking) if not word.startswith("model")]
+        own += ["model=custom", "model.path=mine:Net", "comparison.points=3"]
         (tmp_path / accidents).mkdir(exist_ok=True)
         variables = {
             **os.environ,
@@ -125,7 +128,7 @@ def test_jobs_that_fail_or_are_killed_break_no_other_and_a_second_start_makes_it
     out, err = undisturbed.communicate(timeout=240)
     assert undisturbed.returncode == 0, err
 
-    first = command(ACCIDENTS, *JOBLIB)
+    first = command(ACCIDENTS, *JOBLIB, tracking="local")  # on a fresh store
     out, err = first.communicate(timeout=240)
     assert first.returncode == 1, err
     assert "the launcher broke down" in err
@@ -144,13 +147,19 @@ def test_jobs_that_fail_or_are_killed_break_no_other_and_a_second_start_makes_it
     assert sweep.state is State.FAILED
     assert len(numbers(tmp_path / "outputs")) == 3  # and they are compared all the same
 
-    second = command(ACCIDENTS, *JOBLIB)
+    second = command(ACCIDENTS, *JOBLIB, tracking="local")
     out, err = second.communicate(timeout=240)
     assert second.returncode == 0, err
     assert out.count(": started") == 1  # the failed one
     assert "[1/1]" in out
     assert numbers(tmp_path / "outputs") == numbers(whole)
     assert results(tmp_path / "outputs") == results(whole)
+    client = mlflow_tracker.mlflow.MlflowClient(mlflow_tracker.store_uri(tmp_path / "outputs"))
+    runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 5
+    (parent,) = [run.info.run_id for run in runs if "sweep_hash" in run.data.tags]
+    parents = [run.data.tags.get("mlflow.parentRunId") for run in runs if run.info.run_id != parent]
+    assert parents == [parent] * 4
 
 
 def test_the_jobs_run_through_submitit_and_stop_with_their_driver(

@@ -47,6 +47,7 @@ STATUS = {
     State.KILLED: "KILLED",
 }
 UPLOADED = ("landscapes/", "comparison/", "config.yaml", "report.", "error.txt", "run.json")
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # its UI then opens on runs, not on traces
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
@@ -165,7 +166,7 @@ class MlflowTracker:
         if found is not None:
             return found.experiment_id
         try:
-            return client.create_experiment(self.experiment, artifact_location=artifacts)
+            return client.create_experiment(self.experiment, artifacts, tags=KIND)
         except mlflow.MlflowException:  # another process was faster
             found = client.get_experiment_by_name(self.experiment)
             if found is None:
