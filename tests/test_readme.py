@@ -55,7 +55,9 @@ def test_every_command_is_accepted(words: list[str], monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("STUDY_OUTPUT_DIR", str(tmp_path))
     if words[0] in COMMANDS:
         words = words[1:]
-    overrides = [word for word in words if "=" in word and not word.startswith("checkpoint=")]
+    values = {words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("--")}  # of flags
+    own = [word for word in words if word not in values]
+    overrides = [word for word in own if "=" in word and not word.startswith("checkpoint=")]
     if "-m" in words:
         overrides = [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in overrides]
     if overrides:
