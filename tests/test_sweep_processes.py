@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from study.record import SWEEPS, Record, State
+from study.sweep import sweep
 from study.tracking import mlflow_tracker
 
 pytestmark = pytest.mark.process
@@ -49,15 +50,25 @@ class Net(nn.Module):
 
 
 @pytest.fixture
-def command(tmp_path: Path, arguments: Callable[..., list[str]]) -> Callable[..., subprocess.Popen[str]]:
+def words(arguments: Callable[..., list[str]]) -> Callable[[str], list[str]]:
+    """The overrides of a small run of that network, with a tracking."""
+
+    def of(tracking: str) -> list[str]:
+        own = [word for word in arguments(tracking=tracking) if not word.startswith("model")]
+        return [*own, "model=custom", "model.path=mine:Net", "comparison.points=3"]
+
+    return of
+
+
+@pytest.fixture
+def command(tmp_path: Path, words: Callable[[str], list[str]]) -> Callable[..., subprocess.Popen[str]]:
     """Start a sweep over small runs of that network as a process, in a group of its own."""
     (tmp_path / "mine.py").write_text(NETWORK)
 
     def start(
         *overrides: str, accidents: str = "accidents", to: str = "outputs", tracking: str = "none"
     ) -> subprocess.Popen[str]:
-        own = [word for word in arguments(tracking=tracking) if not word.startswith("model")]
-        own += ["model=custom", "model.path=mine:Net", "comparison.points=3"]
+        own = words(tracking)
         (tmp_path / accidents).mkdir(exist_ok=True)
         variables = {
             **os.environ,
@@ -118,15 +129,20 @@ ACCIDENTS = "+model.arguments.accident=none,fails,dies_in_training,dies_in_a_gri
 
 
 def test_jobs_that_fail_or_are_killed_break_no_other_and_a_second_start_makes_it_whole(
-    command: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    command: Callable[..., subprocess.Popen[str]],
+    words: Callable[[str], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     whole = tmp_path / "whole"
+    had = tmp_path / "had"
+    had.mkdir()
     for name in ("fails", "dies_in_training", "dies_in_a_grid"):
-        (tmp_path / "had").mkdir(exist_ok=True)
-        (tmp_path / "had" / name).touch()
-    undisturbed = command(ACCIDENTS, accidents="had", to="whole")
-    out, err = undisturbed.communicate(timeout=240)
-    assert undisturbed.returncode == 0, err
+        (had / name).touch()
+    monkeypatch.setenv("ACCIDENTS", str(had))
+    monkeypatch.syspath_prepend(tmp_path)
+    undisturbed = sweep([*words("none"), ACCIDENTS, f"output_dir={whole}"])  # here, one after the other
+    assert undisturbed.failed == {}
 
     first = command(ACCIDENTS, *JOBLIB, tracking="local")  # on a fresh store
     out, err = first.communicate(timeout=240)
@@ -143,8 +159,8 @@ def test_jobs_that_fail_or_are_killed_break_no_other_and_a_second_start_makes_it
         "dies_in_training": State.FINISHED,
         "dies_in_a_grid": State.FINISHED,
     }
-    (sweep,) = Record.all(tmp_path / "outputs", SWEEPS)
-    assert sweep.state is State.FAILED
+    (parent,) = Record.all(tmp_path / "outputs", SWEEPS)
+    assert parent.state is State.FAILED
     assert len(numbers(tmp_path / "outputs")) == 3  # and they are compared all the same
 
     second = command(ACCIDENTS, *JOBLIB, tracking="local")
@@ -157,9 +173,9 @@ def test_jobs_that_fail_or_are_killed_break_no_other_and_a_second_start_makes_it
     client = mlflow_tracker.mlflow.MlflowClient(mlflow_tracker.store_uri(tmp_path / "outputs"))
     runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"] * 5
-    (parent,) = [run.info.run_id for run in runs if "sweep_hash" in run.data.tags]
-    parents = [run.data.tags.get("mlflow.parentRunId") for run in runs if run.info.run_id != parent]
-    assert parents == [parent] * 4
+    (above,) = [run.info.run_id for run in runs if "sweep_hash" in run.data.tags]
+    parents = [run.data.tags.get("mlflow.parentRunId") for run in runs if run.info.run_id != above]
+    assert parents == [above] * 4
 
 
 def test_the_jobs_run_through_submitit_and_stop_with_their_driver(
@@ -180,7 +196,7 @@ def test_the_jobs_run_through_submitit_and_stop_with_their_driver(
     assert [row["label"] for row in numbers(tmp_path / "short")] == ["seed 0", "seed 1"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_driver_that_is_stopped_leaves_no_process_behind(
     command: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
 ):
@@ -195,11 +211,11 @@ def test_a_driver_that_is_stopped_leaves_no_process_behind(
     _out, err = driver.communicate(timeout=60)
     wait_until(lambda: in_group(driver.pid) == [], 20)
     assert {record.state for record in Record.all(outputs)} == {State.KILLED}
-    (sweep,) = Record.all(outputs, SWEEPS)
+    (parent,) = Record.all(outputs, SWEEPS)
     if number is not signal.SIGKILL:
         assert driver.returncode == 130
         assert "the same command goes on" in err
-        assert sweep.state is State.KILLED
+        assert parent.state is State.KILLED
         return
     again = command(*longer)
     _out, err = again.communicate(timeout=240)
