@@ -91,10 +91,10 @@ def help_text() -> str:
 def run_jobs(arguments: Sequence[str]) -> int:
     """Run one job, or those of a multirun. Returns the exit status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its refusals instead of printing them
-    import hydra  # noqa: TID251  # one of the modules that know Hydra
+    import hydra
 
     # Hydra has no public door to its flags, and answers a wrong one with its whole usage.
-    from hydra._internal.utils import get_args_parser  # noqa: TID251
+    from hydra._internal.utils import get_args_parser
 
     from study.closing import print_run
     from study.job import run_job

@@ -1,6 +1,5 @@
 """Many records, one aligned comparison: what can be compared is, and what cannot is named with the reason."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -32,8 +31,6 @@ FLAGS = ("self_check", "self_check_training", "basin_reaches_edge", "basin_unres
 """Measures that say how far others can be trusted, and are no results of their own."""
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

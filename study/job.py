@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import FrameType
 
-from hydra.core.hydra_config import HydraConfig  # noqa: TID251
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from study.errors import MISUSED

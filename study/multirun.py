@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
-from hydra import compose, initialize_config_dir  # noqa: TID251
-from hydra._internal.callbacks import Callbacks  # noqa: TID251  # which `HydraContext` must hold, if empty
-from hydra.core.global_hydra import GlobalHydra  # noqa: TID251
-from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: TID251
-from hydra.core.override_parser.types import Override  # noqa: TID251
-from hydra.core.plugins import Plugins  # noqa: TID251
-from hydra.types import HydraContext, RunMode  # noqa: TID251
+from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks  # private: `HydraContext` must hold one, if empty
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 
 from study.errors import ConfigError

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra  # noqa: TID251
-from hydra.errors import OverrideParseException  # noqa: TID251
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from study.config import NAMES, SCHEMAS

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir  # noqa: TID251
-from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: TID251
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 import study.run

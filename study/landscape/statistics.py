@@ -26,10 +26,10 @@ def gathering(model: nn.Module) -> Iterator[None]:
     before = [(layer, layer.training, layer.momentum) for layer in layers]
     calls = dict.fromkeys(layers, 0)
 
-    def weigh(layer: nn.Module, _inputs: Any) -> None:
+    def weigh(layer: Any, _inputs: Any) -> None:
         # not `momentum = None`: instance normalization takes that for "gather nothing"
         calls[layer] += 1
-        setattr(layer, "momentum", 1.0 / calls[layer])  # noqa: B010  # which `nn.Module` does not declare
+        layer.momentum = 1.0 / calls[layer]
 
     hooks = [layer.register_forward_pre_hook(weigh) for layer in layers]
     try:

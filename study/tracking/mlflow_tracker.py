@@ -25,8 +25,8 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-import mlflow  # noqa: E402, TID251
-from mlflow.entities import (  # noqa: E402, TID251
+import mlflow  # noqa: E402  # after the variables that it reads
+from mlflow.entities import (  # noqa: E402  # after the variables that it reads
     Dataset,
     DatasetInput,
     InputTag,
@@ -34,7 +34,7 @@ from mlflow.entities import (  # noqa: E402, TID251
     Param,
     RunTag,
 )
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID  # noqa: E402, TID251
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID  # noqa: E402  # after the variables that it reads
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
