@@ -6,18 +6,17 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from study import __version__
 from study.commands import COMMANDS, run_sweep
-from study.errors import refuse
+from study.errors import INTERRUPTED, interrupt, refuse
 from study.paths import default_output_dir, root
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-INTERRUPTED, UNREAD = 130, 141  # exit statuses
+UNREAD = 141  # exit status: nobody reads what is printed
 
 HELP = """\
 study: train a network, map its loss landscape, compare the runs in MLflow
@@ -58,7 +57,7 @@ def main() -> None:
         refuse(f"{first!r} is no command: must be one of {', '.join(COMMANDS)}, or KEY=VALUE")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _interrupt)
+            signal.signal(number, interrupt)
     try:
         if bare:
             COMMANDS[first](arguments[1:])
@@ -126,10 +125,6 @@ def run_jobs(arguments: Sequence[str]) -> int:
     with refusing(arguments):
         start()
     return max(statuses, default=0)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _choices(folder: Path) -> str:

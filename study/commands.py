@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.errors import refuse
+from study.errors import FAILED, in_one_line, refuse
 
 SHOW_HELP = """\
 study show [KEY=VALUE ...]: the resolved configuration, each key with its value, range and meaning
@@ -81,7 +81,7 @@ def compare(arguments: Sequence[str]) -> None:
 def run_sweep(overrides: Sequence[str]) -> int:
     """Run every combination, and compare them. Returns the exit status."""
     from study.closing import print_sweep
-    from study.job import FAILED, find_own_code
+    from study.job import find_own_code
     from study.sweep import sweep
 
     find_own_code()
@@ -157,9 +157,7 @@ def sync(arguments: Sequence[str]) -> None:
             try:
                 mirrored += tracker.mirror(record)
             except Exception as error:  # whatever a store, a network or a client library may throw
-                failures.append(
-                    f"{record.config_hash} was not uploaded: {' '.join(str(error).split())[:300]}"
-                )
+                failures.append(f"{record.config_hash} was not uploaded: {in_one_line(error, 300)}")
     if not failures:
         for sweep in sweeps:
             members = [Record.at(config.output_dir, name) for name in sweep.read_json("run.json")["members"]]

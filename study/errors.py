@@ -3,9 +3,10 @@
 import difflib
 import sys
 from collections.abc import Iterable, Sequence
+from types import FrameType
 from typing import NoReturn
 
-MISUSED = 2  # exit status
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit statuses
 
 
 class ConfigError(ValueError):
@@ -21,7 +22,7 @@ class JobError(ConfigError):
 
     def __init__(self, overrides: Sequence[str], error: Exception) -> None:
         """Say which job it is, and what is wrong with it."""
-        ValueError.__init__(self, f"{' '.join(str(error).split())} (in the job {' '.join(overrides)})")
+        ValueError.__init__(self, f"{in_one_line(error)} (in the job {' '.join(overrides)})")
 
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -34,3 +35,17 @@ def refuse(line: str) -> NoReturn:
     """Say in one line what is wrong, and exit."""
     print(f"study: {line}", file=sys.stderr)
     sys.exit(MISUSED)
+
+
+def in_one_line(error: BaseException, longest: int = 1000) -> str:
+    """What an error says, in one line of at most so many characters; its type where it says nothing."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Handle a signal as Ctrl-C is handled.
+
+    Raises:
+        KeyboardInterrupt: always.
+    """
+    raise KeyboardInterrupt

@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import FrameType
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from study.errors import MISUSED
+from study.errors import FAILED, INTERRUPTED, MISUSED, in_one_line, interrupt
 from study.files import locked
 from study.prepare import prepare
 from study.resolve import resolved
 from study.run import Outcome, run
 
-FAILED, INTERRUPTED = 1, 130  # exit statuses
 WATCHED_EVERY = 0.5  # seconds
 
 
@@ -50,7 +48,7 @@ class Job:
             return
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the driver sees to it
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
         _watch(self.alive, self.stop)
         try:
             self._run(config)
@@ -79,7 +77,7 @@ def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome 
     try:
         prepared = prepare(*resolved(config, HydraConfig.get()))
     except (ValueError, OSError) as error:
-        print(f"study: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"study: {in_one_line(error)}", file=sys.stderr)
         return MISUSED, None
     try:
         return 0, run(prepared, sweep)
@@ -112,7 +110,3 @@ def _watch(alive: Path, stop: Path) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -25,25 +25,24 @@ class Member:
 
     Attributes:
         record: its folder.
-        settings: every key that its numbers depend on.
-        values: the last value of each metric.
     """
 
     record: Record
-    settings: dict[str, Any]
-    values: dict[str, float]
-
-    @classmethod
-    def of(cls, record: Record) -> "Member":
-        """The run of a record."""
-        about = record.read_json("run.json")
-        chosen = {"landscapes": ", ".join(about["landscapes"])}
-        return cls(record, {**about["settings"], **chosen}, record.latest())
 
     @cached_property
     def about(self) -> dict[str, Any]:
         """What the record says of the run."""
         return self.record.read_json("run.json")
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every key that its numbers depend on, and the names of its landscapes."""
+        return {**self.about["settings"], "landscapes": ", ".join(self.about["landscapes"])}
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """The last value of each metric."""
+        return self.record.latest()
 
     @cached_property
     def landscapes(self) -> dict[str, LandscapeConfig]:
@@ -96,7 +95,7 @@ class Members:
     @classmethod
     def of(cls, records: Sequence[Record]) -> "Members":
         """The runs of records, each once."""
-        runs = [Member.of(record) for record in {record.config_hash: record for record in records}.values()]
+        runs = [Member(record) for record in {record.config_hash: record for record in records}.values()]
         differing = differing_keys([run.settings for run in runs])
         keys = tuple(key for key in differing if key not in SEEDS)
         seeds = tuple(key for key in differing if key in SEEDS)

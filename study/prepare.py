@@ -15,7 +15,7 @@ from torch import nn
 
 from study import build
 from study.config import CustomModelConfig, DataConfig, MlflowConfig, ModelConfig, StudyConfig
-from study.errors import ConfigError
+from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
 from study.keys import hashed
 from study.kinds import KINDS
@@ -230,6 +230,6 @@ def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             copy.deepcopy(model).train()(data.train.inputs[:1].clone())
     except Exception as error:  # whatever custom code may raise
-        why = " ".join(str(error).split())
+        why = in_one_line(error)
         rule = f"must not leave a batch of one of {len(data.train)} examples to this network ({why})"
         raise ConfigError("training.batch_size", rule, batch_size) from error

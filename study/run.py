@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from study import build, report
 from study.config import MlflowConfig, TrackingConfig
+from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
@@ -96,7 +97,7 @@ def marking_bad_ends(record: Record, tracker: Tracker) -> Iterator[None]:
         raise
     except BaseException as error:
         record.write("error.txt", traceback.format_exc())
-        record.set_state(State.FAILED, message=" ".join(str(error).split())[:500])
+        record.set_state(State.FAILED, message=in_one_line(error, 500))
         tracker.mirror(record)
         raise
 

@@ -11,7 +11,7 @@ from study import __version__, build
 from study.compare import compare
 from study.comparison_report import keep_comparison
 from study.config import DataConfig, StudyConfig
-from study.errors import ConfigError, JobError
+from study.errors import ConfigError, JobError, in_one_line
 from study.identity import digest
 from study.job import Job
 from study.members import Members
@@ -199,15 +199,17 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
             suspects = [job for job in left if _was_cut_short(job.record)]
             fruitless += not suspects and len(left) == len(waiting)
             if fruitless > 1:
-                rule = f"must be able to start the jobs ({_line(error)})"
+                rule = f"must be able to start the jobs ({in_one_line(error, 200)})"
                 raise ConfigError("hydra/launcher", rule, multirun.launcher) from error
-            log.warning("the launcher broke down (%s): running what is left", _line(error))
+            log.warning("the launcher broke down (%s): running what is left", in_one_line(error, 200))
         for job in suspects:
             try:
                 multirun.launch([job.combination], task)
             except Exception as error:  # as above
                 if _was_cut_short(job.record):
-                    job.record.set_state(State.KILLED, message=f"its process ended twice: {_line(error)}")
+                    job.record.set_state(
+                        State.KILLED, message=f"its process ended twice: {in_one_line(error, 200)}"
+                    )
         waiting = [job for job in left if job not in suspects]
 
 
@@ -284,7 +286,3 @@ def _mark_killed(records: Sequence[Record], tracker: Tracker) -> None:
             if held or time.monotonic() > patient_until:
                 break
             time.sleep(0.1)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-from study.errors import ConfigError
+from study.errors import ConfigError, in_one_line
 from study.record import MetricPoint, Record, State
 from study.tracking.tracker import without_credentials
 
@@ -126,7 +126,7 @@ class MlflowTracker:
         try:
             found = client.search_runs([self._experiment_id], words, order_by=["attributes.start_time ASC"])
         except mlflow.MlflowException as error:
-            rule = f"must be a search that MLflow can read ({' '.join(str(error).split())[:200]})"
+            rule = f"must be a search that MLflow can read ({in_one_line(error, 200)})"
             raise ConfigError("--filter", rule, words) from error
         return [run.data.tags["config_hash"] for run in found if "config_hash" in run.data.tags]
 

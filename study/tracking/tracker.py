@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from study.errors import ConfigError
+from study.errors import ConfigError, in_one_line
 from study.record import Record, State
 
 PATIENCE = 20.0  # a store that cannot be reached may cost a run one part in this many
@@ -100,7 +100,7 @@ class PatientTracker:
             answer = question()
             self.failed = None
         except Exception as error:  # whatever a store, a network or a client library may throw
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = in_one_line(error, 200)
             if self.failed is None:
                 log.warning(
                     "%s cannot be reached (%s); results are safe in %s, and `study sync` uploads them",
