@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from study.config import EvaluationConfig
 from study.kinds import KINDS, LandscapeConfig, Trained
-from study.landscape.evaluate import Evaluator, evaluate
+from study.landscape.evaluate import evaluate
+from study.landscape.evaluator import Task
 from study.landscape.geometry import BatchStatistics
 from study.landscape.result import Landscape
 from study.landscape.statistics import layers_with_running_statistics
@@ -113,11 +114,11 @@ def look(
         for measure, value in kind.measures(landscape.split(name), config).items()
     }
     at_solution = landscape.points[trained.solution_name].values
-    with Evaluator.open(model, LOSS, batches, policy, **settings) as evaluator:
+    with Task.of(model, LOSS, batches, policy, **settings).open() as evaluator:
         again = evaluator.measure(trained.solution).values
     stored = again
     if policy != "frozen":
-        with Evaluator.open(model, LOSS, batches, "frozen", **settings) as evaluator:
+        with Task.of(model, LOSS, batches, "frozen", **settings).open() as evaluator:
             stored = evaluator.measure(trained.solution).values
     for name, examples in splits.items():
         by_training = mean_loss(model, examples, EVALUATION_BATCH).loss

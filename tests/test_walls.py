@@ -25,11 +25,11 @@ ALLOWED = {
 OWNERS = {
     "mlflow": {"tracking/mlflow_tracker.py"},
     "hydra": {"cli.py", "resolve.py", "refusals.py", "multirun.py", "job.py"},
-    "ray": set(),
+    "ray": {"landscape/executors.py"},
     "pickle": set(),
     "dill": set(),
     "cloudpickle": set(),
-    "joblib": set(),
+    "joblib": {"landscape/executors.py"},
 }
 # The modules that know configurations as OmegaConf has them; below, there are dataclasses only.
 OMEGACONF = OWNERS["hydra"] | {"keys.py", "prepare.py", "run.py", "saved.py"}

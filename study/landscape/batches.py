@@ -1,5 +1,6 @@
 """Examples held in memory, and the micro-batches in which they are read."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from study.landscape.plan import EvaluationPlan
+from study.landscape.plan import EvaluationPlan, in_channels_last
 
 Data = Iterable[Any] | Mapping[str, Iterable[Any]]
 
@@ -84,11 +85,23 @@ class ResidentData:
             if not isinstance(leaf, Tensor):
                 return leaf
             leaf = leaf.to(plan.device)
-            if plan.channels_last and leaf.ndim == 4 and leaf.is_floating_point():
-                return leaf.contiguous(memory_format=torch.channels_last)
-            return leaf
+            return in_channels_last(leaf) if plan.channels_last else leaf
 
         return ResidentData(tuple(tree_map(place, pair) for pair in self.chunks), self.sizes)
+
+    def digest(self) -> str:
+        """SHA-256 over every example, in order, hexadecimal."""
+        total = hashlib.sha256()
+        for pair in self.chunks:
+            for leaf in tree_flatten(pair)[0]:
+                if isinstance(leaf, Tensor):
+                    total.update(f"{tuple(leaf.shape)}|{leaf.dtype}|".encode())
+                    total.update(
+                        leaf.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+                    )
+                else:
+                    total.update(repr(leaf).encode())
+        return total.hexdigest()
 
     def micro_batches(self, plan: EvaluationPlan) -> Iterator[MicroBatch]:
         """The examples in data-set order, in equal parts (to one example) of at most the plan's size."""

@@ -1,39 +1,30 @@
-"""The loss over the points of a geometry: the hot loop."""
+"""The loss over the points of a geometry."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import nn
 
-from study.landscape.batches import Data, MicroBatch, ResidentData, read_splits
-from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics, Geometry
+from study.landscape.batches import Data
+from study.landscape.evaluator import Loss, Measured, Task
+from study.landscape.executors import Executor, Mapper, Serial
+from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
-from study.landscape.plan import EvaluationPlan, arguments, image_filters
-from study.landscape.result import Landscape, Point, Status
-from study.landscape.statistics import BATCH, layers_with_running_statistics, recompute
-from study.landscape.weights import Layout, Weights
+from study.landscape.plan import Precision
+from study.landscape.refine import FLOOR, refine
+from study.landscape.result import Landscape, Point, Status, Surface, is_loss
+from study.landscape.store import FoundPoints, PointStore
+from study.landscape.survey import Survey
 
-Loss = Callable[[Any, Any], Tensor]
+log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Measured:
-    """What one pass over the splits gave.
-
-    Attributes:
-        values: `loss` (mean per example, in the loss's unit: nats for cross-entropy), `accuracy` (a
-            fraction), `loss_standard_error` (as the loss); the split stands before them where there are
-            several.
-        example_losses: by split, the loss of each example, (N,) float64; absent for a scalar loss.
-    """
-
-    values: dict[str, float]
-    example_losses: dict[str, np.ndarray]
+PRECISION_SAMPLE = 8  # points at which a reduced precision is held against float32
 
 
 def evaluate(
@@ -47,12 +38,19 @@ def evaluate(
     batch_statistics: BatchStatistics | None = None,
     statistics_data: Any = None,
     micro_batch: int | None = None,
+    precision: Precision = "float32",
+    compile: bool = False,
+    points_at_once: int | None = None,
+    tolerance: float | None = None,
+    executor: Executor | None = None,
+    store: PointStore | None = None,
     on_point: Callable[[int, int], None] | None = None,
 ) -> Landscape:
     """The loss of `model`'s architecture on `data`, over `grid` on `geometry`.
 
     The model comes back as it went in, also after an error. Every value is an exact mean over examples, in
-    float64. Special points of the geometry are evaluated besides the grid.
+    float64. Special points of the geometry are evaluated besides the grid. Where memory runs out, the
+    landscape is begun again under a smaller plan.
 
     Args:
         model: gives the architecture; its own weights are not read. Dropout is off.
@@ -67,261 +65,168 @@ def evaluate(
             the geometry's default.
         statistics_data: training examples to recompute them from; None takes `data["train"]`.
         micro_batch: the most examples in one forward pass; None follows the plan's rule.
+        precision: `float32`, or `bfloat16` for activations and the weights they are multiplied with; the
+            provenance then states the error against float32 on a sample of points.
+        compile: whether the forward pass goes through `torch.compile`.
+        points_at_once: points that share one pass over the data; None follows the plan's rule.
+        tolerance: evaluate only as many points as an interpolant of the logarithm of the loss needs to be
+            right to this (0.01: 1% of the loss), and state the error that is measured afterwards; see
+            `study.landscape.refine`. None evaluates every point.
+        executor: who computes the points; None is this process.
+        store: keeps finished points, and gives back those it has.
         on_point: called with (points done, points in all) after each point.
 
     Raises:
         ValueError: if the data are empty or no pairs, the grid's axes or the model's parameters are not the
-            geometry's, the loss has another shape, `batch_statistics` is no policy, or training examples are
-            needed for recomputed statistics and not given.
+            geometry's, the loss has another shape, `batch_statistics`, `precision`, `points_at_once` or
+            `tolerance` is out of range, or training examples are needed for recomputed statistics and not
+            given.
+        WorkerDiedError: if a worker died three times on one point; the others are in the store.
+        MemoryError: if one example at a time is more than fits.
     """
     if tuple(grid.axes) != geometry.axes:
         raise ValueError(f"the grid must have the axes {geometry.axes}, got {tuple(grid.axes)}")
-    policy = batch_statistics or geometry.default_batch_statistics
-    with Evaluator.open(model, loss, data, policy, statistics_data, micro_batch, population) as evaluator:
-        total = len(grid.coordinates) + len(geometry.special)
-        done = 0
-
-        def measure(coordinates: Coordinates) -> Measured:
-            nonlocal done
-            measured = evaluator.at(geometry, coordinates)
-            done += 1
-            if on_point is not None:
-                on_point(done, total)
-            return measured
-
-        special = {name: measure(coordinates) for name, coordinates in geometry.special.items()}
-        cells = [measure(coordinates) for coordinates in grid.coordinates]
-        return _landscape(geometry, grid, cells, special, evaluator.describe(), keep=len(grid.axes) == 1)
-
-
-@dataclass
-class Evaluator:
-    """A model and its data, held ready to be measured at any weights. Use `Evaluator.open`.
-
-    Attributes:
-        model: in evaluation mode while the evaluator is open.
-        layout: of the model's parameters, which the weights measured must share.
-        loss: of outputs and targets.
-        splits: the data, placed as the plan says.
-        plan: how a point is evaluated.
-        policy: what becomes of running statistics.
-        statistics: training examples to recompute them from.
-        population: by split, the number of examples it was drawn from.
-    """
-
-    model: nn.Module
-    layout: Layout
-    loss: Loss
-    splits: dict[str, ResidentData]
-    plan: EvaluationPlan
-    policy: BatchStatistics
-    statistics: ResidentData | None
-    population: dict[str, int]
-    _buffer: Tensor | None = field(default=None, repr=False)
-
-    @classmethod
-    @contextmanager
-    def open(
-        cls,
-        model: nn.Module,
-        loss: Loss,
-        data: Data,
-        batch_statistics: BatchStatistics = "frozen",
-        statistics_data: Any = None,
-        micro_batch: int | None = None,
-        population: Mapping[str, int] | int | None = None,
-    ) -> Iterator["Evaluator"]:
-        """An evaluator of `model` on `data`; see `evaluate` for the arguments.
-
-        Raises:
-            ValueError: see `evaluate`.
-        """
-        if batch_statistics not in BATCH_STATISTICS:
-            choices = ", ".join(BATCH_STATISTICS)
-            raise ValueError(f"batch_statistics must be one of {choices}, got {batch_statistics!r}")
-        if getattr(loss, "reduction", None) == "sum":
-            raise ValueError("the loss must be per example or a batch's mean, got one with reduction 'sum'")
-        layout = Layout.of(model)
-        splits = read_splits(data)
-        if not isinstance(population, Mapping):
-            population = dict.fromkeys(splits, population) if population is not None else {}
-        for name, size in population.items():
-            if name in splits and size < len(splits[name]):
-                raise ValueError(f"population must be at least the {len(splits[name])} examples, got {size}")
-        statistics = _statistics(model, batch_statistics, splits, statistics_data)
-        modes = [(layer, layer.training) for layer in model.modules()]
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance must be above 0, got {tolerance}")
+    executor = executor or Serial()
+    task = Task.of(
+        model,
+        loss,
+        data,
+        batch_statistics or geometry.default_batch_statistics,
+        statistics_data=statistics_data,
+        population=population,
+        micro_batch=micro_batch,
+        precision=precision,
+        compile=compile,
+        points_at_once=points_at_once,
+        device=executor.device,
+    )
+    survey = Survey(task, geometry, keep_examples=len(grid.axes) == 1)
+    while True:
         try:
-            model.eval()
-            plan = EvaluationPlan.by_rule(model, next(iter(splits.values())).head(2), micro_batch)
-            yield cls(
-                model=model,
-                layout=layout,
-                loss=loss,
-                splits={name: split.placed(plan) for name, split in splits.items()},
-                plan=plan,
-                policy=batch_statistics,
-                statistics=statistics.placed(plan) if statistics is not None else None,
-                population=dict(population),
+            return _landscape(survey, grid, tolerance, executor, store, on_point)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            smaller = survey.task.plan.smaller()
+            if smaller is None:
+                raise MemoryError("memory runs out with one example at a time") from error
+            log.warning(
+                "memory ran out with %d points of %d examples at a time: beginning again with %d of %d",
+                survey.task.plan.points_at_once,
+                survey.task.plan.micro_batch,
+                smaller.points_at_once,
+                smaller.micro_batch,
             )
-        finally:
-            for layer, training in modes:
-                layer.training = training
-
-    def at(self, geometry: Geometry, coordinates: Coordinates) -> Measured:
-        """Measure the point of `geometry` at `coordinates`."""
-        if self._buffer is None:
-            self._buffer = torch.empty_like(geometry.bases[0])
-        geometry.write(coordinates, self._buffer)
-        return self.measure(
-            Weights(geometry.origin.layout, self._buffer, geometry.buffers(coordinates, self.policy))
-        )
-
-    @torch.inference_mode()
-    def measure(self, weights: Weights) -> Measured:
-        """Measure the model with these weights on every split.
-
-        Raises:
-            ValueError: if the loss has neither the shape (N,) nor is a scalar, or the weights are not of the
-                model's architecture.
-        """
-        if weights.layout != self.layout:  # functional_call would silently take the model's own parameters
-            raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
-        parameters = weights.layout.views(weights.flat)
-        if self.plan.channels_last:
-            for name in image_filters(self.model):
-                if name in parameters:  # not one that is tied to another, or parametrised
-                    parameters[name] = parameters[name].contiguous(memory_format=torch.channels_last)
-        if self.statistics is not None:
-            buffers = recompute(
-                self.model, weights.buffers, lambda fresh: self._gather({**parameters, **fresh})
-            )
-        else:
-            buffers = {name: buffer.clone() for name, buffer in weights.buffers.items()}
-        state = {**parameters, **buffers}
-        values: dict[str, float] = {}
-        example_losses: dict[str, np.ndarray] = {}
-        for name, split in self.splits.items():
-            measured, losses = self._measure_split(state, split, self.population.get(name))
-            prefix = f"{name}/" if name else ""
-            values |= {prefix + key: value for key, value in measured.items()}
-            if losses is not None:
-                example_losses[name] = losses
-        return Measured(values, example_losses)
-
-    def describe(self) -> dict[str, Any]:
-        """What the values depend on besides geometry and grid; JSON-able."""
-        return {
-            "splits": {
-                name: {"examples": len(split), "population": self.population.get(name)}
-                for name, split in self.splits.items()
-            },
-            "batch_statistics": self.policy if layers_with_running_statistics(self.model) else "none kept",
-            "plan": self.plan.describe(),
-            "torch": torch.__version__,
-        }
-
-    def _gather(self, state: dict[str, Tensor]) -> None:
-        assert self.statistics is not None
-        for batch in self.statistics.micro_batches(replace(self.plan, micro_batch=BATCH)):
-            functional_call(self.model, state, *arguments(batch.inputs))
-
-    def _measure_split(
-        self, state: dict[str, Tensor], split: ResidentData, population: int | None
-    ) -> tuple[dict[str, float], np.ndarray | None]:
-        count = len(split)
-        losses = np.empty(count)
-        correct: np.ndarray | None = np.empty(count)
-        per_example = True
-        for batch in split.micro_batches(self.plan):
-            outputs = functional_call(self.model, state, *arguments(batch.inputs))
-            value = _checked(self.loss(outputs, batch.targets), batch)
-            per_example = per_example and value.ndim > 0
-            losses[batch.start : batch.stop] = value.expand(batch.size).double().cpu().numpy()
-            if correct is not None and _is_classification(outputs, batch.targets):
-                hit = (outputs.argmax(dim=1) == batch.targets).double().cpu().numpy()
-                correct[batch.start : batch.stop] = hit
-            else:
-                correct = None
-        with np.errstate(invalid="ignore", over="ignore"):
-            measured = {"loss": float(losses.sum() / count)}
-            if correct is not None:
-                undefined = np.isnan(losses).any()  # outputs that are no numbers have no largest one
-                measured["accuracy"] = float("nan") if undefined else float(correct.sum() / count)
-            if not per_example:
-                return measured, None
-            measured["loss_standard_error"] = standard_error(losses, population)
-        return measured, losses
-
-
-def standard_error(losses: np.ndarray, population: int | None) -> float:
-    """Standard error of the mean of `losses`, (N,), in their unit.
-
-    s/√N, times √(1 − N/population) where the examples are a simple random subset of `population`
-    (Cochran 1977, section 2.6); NaN for one example of more, or where a loss is not finite.
-    """
-    count = len(losses)
-    if population == count:
-        return 0.0 if np.isfinite(losses).all() else float("nan")
-    if count < 2 or not np.isfinite(losses).all():
-        return float("nan")
-    correction = 1.0 if population is None else 1.0 - count / population
-    return float(np.sqrt(losses.var(ddof=1) / count * correction))
+        survey = replace(survey, task=replace(survey.task, plan=smaller))
 
 
 def _landscape(
-    geometry: Geometry,
+    survey: Survey,
     grid: Grid,
-    cells: list[Measured],
-    special: dict[str, Measured],
-    provenance: dict[str, Any],
-    keep: bool,
+    tolerance: float | None,
+    executor: Executor,
+    store: PointStore | None,
+    on_point: Callable[[int, int], None] | None,
 ) -> Landscape:
-    names = list(cells[0].values)
-    values = {name: np.array([cell.values[name] for cell in cells]).reshape(grid.shape) for name in names}
-    losses = [array for name, array in values.items() if name == "loss" or name.endswith("/loss")]
-    finite = np.logical_and.reduce([np.isfinite(array) for array in losses])
+    geometry = survey.geometry
+    found = store.open(survey.identity()) if store is not None else nullcontext()
+    with found as kept, executor.open(survey) as mapper:
+        points = _Points(mapper, kept, on_point)
+        special = list(geometry.special.values())
+        if tolerance is None:
+            points.at([*special, *grid.coordinates])
+            surface = _exact(grid, points.at(grid.coordinates))
+        else:
+            about = dict(zip(special, points.at(special), strict=True))
+            surface = refine(grid, about, points.at, tolerance)
+        named = dict(zip(geometry.special, points.at(special), strict=True))
+        provenance = {**survey.task.describe(), **geometry.provenance}
+        if survey.task.plan.precision != "float32":
+            provenance["precision_error"] = _precision_error(survey, points.known)
+    if surface.estimate is not None:
+        provenance["interpolation"] = surface.estimate
     return Landscape(
         axes=dict(grid.axes),
-        values=values,
-        status=np.where(finite, Status.EVALUATED, Status.DIVERGED).astype(np.int8),
-        points={name: Point(geometry.special[name], measured.values) for name, measured in special.items()},
-        example_losses={
-            split: np.stack([cell.example_losses[split] for cell in cells]).astype(np.float32)
-            for split in (cells[0].example_losses if keep else {})
-        },
-        provenance={**provenance, **geometry.provenance},
+        values=surface.values,
+        status=surface.status,
+        points={name: Point(geometry.special[name], measured.values) for name, measured in named.items()},
+        example_losses=surface.example_losses,
+        provenance=provenance,
     )
 
 
-def _statistics(
-    model: nn.Module, policy: BatchStatistics, splits: dict[str, ResidentData], given: Any
-) -> ResidentData | None:
-    """Training examples to recompute running statistics from, where that is asked for and makes sense."""
-    if policy != "recomputed" or not layers_with_running_statistics(model):
-        return None
-    if given is not None:
-        return ResidentData.read(given, "statistics_data")
-    if "train" in splits:
-        return splits["train"]
-    raise ValueError("batch_statistics 'recomputed' needs statistics_data, batches of training examples")
+class _Points:
+    """Points of a survey, each computed once: what was found in the store, and what workers measure.
+
+    Args:
+        mapper: measures points.
+        kept: the store's, if there is one.
+        on_point: as `evaluate`'s.
+    """
+
+    def __init__(
+        self, mapper: Mapper, kept: FoundPoints | None, on_point: Callable[[int, int], None] | None
+    ) -> None:
+        self.known: dict[Coordinates, Measured] = {}
+        self._mapper = mapper
+        self._kept = kept
+        self._on_point = on_point
+
+    def at(self, points: Sequence[Coordinates]) -> list[Measured]:
+        """The values at points, in their order."""
+        asked = [point for point in dict.fromkeys(points) if point not in self.known]
+        total = len(self.known) + len(asked)
+        missing = []
+        for point in asked:
+            if self._kept is not None and point in self._kept.measured:
+                self._take(point, self._kept.measured[point], total)
+            else:
+                missing.append(point)
+        for point, measured in self._mapper(missing):
+            if self._kept is not None:
+                self._kept.add(point, measured)
+            self._take(point, measured, total)
+        return [self.known[point] for point in points]
+
+    def _take(self, point: Coordinates, measured: Measured, total: int) -> None:
+        self.known[point] = measured
+        if self._on_point is not None:
+            self._on_point(len(self.known), total)
 
 
-def _checked(value: Any, batch: MicroBatch) -> Tensor:
-    """The loss of each example, or the batch's mean."""
-    if not isinstance(value, Tensor) or value.shape not in {(), (batch.size,)}:
-        raise ValueError(
-            f"the loss must be a scalar or have shape ({batch.size},), one value an example, got "
-            + (f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__)
-        )
-    return value
+def _exact(grid: Grid, cells: list[Measured]) -> Surface:
+    """The surface of which every cell is evaluated."""
+    values = {
+        name: np.array([cell.values[name] for cell in cells]).reshape(grid.shape) for name in cells[0].values
+    }
+    finite = np.logical_and.reduce([np.isfinite(array) for name, array in values.items() if is_loss(name)])
+    examples = {
+        split: np.stack([cell.example_losses[split] for cell in cells]) for split in cells[0].example_losses
+    }
+    status = np.where(finite, Status.EVALUATED, Status.DIVERGED).astype(np.int8)
+    return Surface(values, status, examples, None)
 
 
-def _is_classification(outputs: Any, targets: Any) -> bool:
-    return (
-        isinstance(outputs, Tensor)
-        and isinstance(targets, Tensor)
-        and outputs.ndim == 2
-        and outputs.shape[1] > 1
-        and targets.ndim == 1
-        and not targets.is_floating_point()
-    )
+def _precision_error(survey: Survey, known: Mapping[Coordinates, Measured]) -> dict[str, Any]:
+    """How far losses are from those in float32, on points drawn from those evaluated; JSON-able."""
+    points = sorted(known)
+    drawn = np.random.default_rng(0).permutation(len(points))[:PRECISION_SAMPLE]
+    sample = [points[at] for at in drawn]
+    exact = replace(survey, task=replace(survey.task, plan=replace(survey.task.plan, precision="float32")))
+    with exact.open() as measure:
+        right = measure(sample)
+    errors: dict[str, Any] = {}
+    for name in (name for name in right[0].values if is_loss(name)):
+        pairs = [
+            (known[point].values[name], own.values[name]) for point, own in zip(sample, right, strict=True)
+        ]
+        relative = [abs(low - high) / max(abs(high), FLOOR) for low, high in pairs if isfinite(high)]
+        errors[name] = {"largest": max(relative), "median": float(np.median(relative))} if relative else {}
+    return {"points": len(sample), "relative": errors}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a device or here; a processor's allocator has no error of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,7 +1,9 @@
 """The shapes on which a loss is read: lines and planes in weight space."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -13,6 +15,9 @@ from study.landscape.weights import Weights
 
 BatchStatistics = Literal["frozen", "interpolated", "recomputed"]
 BATCH_STATISTICS: tuple[str, ...] = get_args(BatchStatistics)
+
+Terms = list[tuple[float, Tensor]]
+"""Coefficients with their vectors: what a point is the sum of."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,9 @@ class Geometry:
         """The coefficients wₖ at `coordinates`: 1 for the origin, then the coordinates as they are."""
         return (1.0, *coordinates)
 
-    def write(self, coordinates: Coordinates, out: Tensor) -> None:
-        """Put θ(coordinates) into `out`, (P,)."""
-        present = [(weight, base) for weight, base in self._terms(coordinates) if weight != 0.0]
-        if not present:
-            out.zero_()
-            return
-        (first_weight, first), *others = present
-        torch.mul(first, first_weight, out=out)
-        for weight, base in others:
-            out.add_(base, alpha=weight)
+    def terms(self, coordinates: Coordinates) -> Terms:
+        """The coefficients at `coordinates`, each with its vector."""
+        return list(zip(self.coefficients(coordinates), self.bases, strict=True))
 
     def at(self, *coordinates: float) -> Weights:
         """The weights at `coordinates`, with the origin's buffers.
@@ -62,7 +60,7 @@ class Geometry:
         if len(coordinates) != len(self.axes):
             raise ValueError(f"coordinates must be {len(self.axes)} numbers, got {len(coordinates)}")
         flat = torch.empty_like(self.bases[0])
-        self.write(coordinates, flat)
+        mix(self.terms(coordinates), flat)
         return Weights(self.origin.layout, flat, self.origin.buffers)
 
     def buffers(self, coordinates: Coordinates, policy: BatchStatistics) -> dict[str, Tensor]:
@@ -92,8 +90,24 @@ class Geometry:
         """`recomputed` between two sets of weights, `frozen` about one."""
         return "frozen" if self.end is None else "recomputed"
 
-    def _terms(self, coordinates: Coordinates) -> list[tuple[float, Tensor]]:
-        return list(zip(self.coefficients(coordinates), self.bases, strict=True))
+    def on(self, device: str) -> "Geometry":
+        """The same geometry with its vectors and buffers on `device`."""
+        return replace(
+            self,
+            origin=self.origin.on(device),
+            bases=tuple(base.to(device) for base in self.bases),
+            end=self.end.on(device) if self.end is not None else None,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what gives a point its weights: the vectors, the buffers and how they are mixed."""
+        total = hashlib.sha256(type(self).__qualname__.encode())
+        for base in self.bases:
+            total.update(base.detach().cpu().numpy().tobytes())
+        for own in (self.origin, self.end):
+            total.update(own.digest.encode() if own is not None else b"-")
+        return total.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -263,6 +277,22 @@ class Scaling(Geometry):
         """(α (1 + β),)."""
         alpha, beta = coordinates
         return (alpha * (1.0 + beta),)
+
+
+def mix(terms: Terms, out: Tensor) -> None:
+    """Put Σₖ wₖ bₖ into `out`, from the vectors themselves; one whose coefficient is zero is left out."""
+    present = [(weight, base) for weight, base in terms if weight != 0.0]
+    if not present:
+        out.zero_()
+        return
+    (weight, base), *others = present
+    if weight == 1.0 and others:  # one pass over memory less, and the same bits
+        (first, vector), *others = others
+        torch.add(base, vector, alpha=first, out=out)
+    else:
+        torch.mul(base, weight, out=out)
+    for weight, base in others:
+        out.add_(base, alpha=weight)
 
 
 def _weights(source: nn.Module | Weights) -> Weights:

@@ -40,6 +40,23 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Surface:
+    """What was found on a grid.
+
+    Attributes:
+        values: see `Landscape`.
+        status: see `Landscape`.
+        example_losses: see `Landscape`.
+        estimate: where cells are interpolated, how many are, and with what error; JSON-able.
+    """
+
+    values: dict[str, np.ndarray]
+    status: np.ndarray
+    example_losses: dict[str, np.ndarray]
+    estimate: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Landscape:
     """The loss, and what was measured with it, over a grid.
 
@@ -48,11 +65,12 @@ class Landscape:
         values: name to an array of the grid's shape, (A,) or (A, B), float64. `loss` is the mean in nats per
             example, `loss_standard_error` its standard error (of the subset for the mean of the whole split),
             `accuracy` a fraction. Where several splits were evaluated, each name has its split before it:
-            `train/loss`.
+            `train/loss`. Where cells are interpolated, `loss_interpolation_error` bounds the 95th percentile
+            of their error, in the loss's unit; it is zero at an evaluated cell.
         status: `Status` of each cell, int8, of the grid's shape.
         points: the special points by name.
         example_losses: on lines, by split (`""` where the data had no name), the loss of each example at each
-            grid point, (A, N) float32, in data-set order; empty otherwise.
+            grid point, (A, N) float32, in data-set order, NaN where it is interpolated; empty otherwise.
         provenance: what the values depend on; JSON-able.
     """
 
@@ -76,7 +94,7 @@ class Landscape:
     @property
     def splits(self) -> list[str]:
         """Names of the splits evaluated; `[""]` where the data had no name."""
-        return [name.removesuffix("loss").removesuffix("/") for name in self.values if _is_loss(name)]
+        return [name.removesuffix("loss").removesuffix("/") for name in self.values if is_loss(name)]
 
     def split(self, name: str) -> "Landscape":
         """The landscape of one split, with plain value names (`loss`, `accuracy`, …).
@@ -125,7 +143,7 @@ class Landscape:
 
     def _point_rows(self) -> Iterator[dict[str, Any]]:
         for name, point in self.points.items():
-            losses = [value for key, value in point.values.items() if _is_loss(key)]
+            losses = [value for key, value in point.values.items() if is_loss(key)]
             status = Status.EVALUATED if np.isfinite(losses).all() else Status.DIVERGED
             coordinates = dict(zip(self.axes, point.coordinates, strict=True))
             yield {**coordinates, **point.values, "status": status.name.lower(), "point": name}
@@ -206,5 +224,6 @@ class Landscape:
             raise ValueError(f"{path}: {error}") from error
 
 
-def _is_loss(name: str) -> bool:
+def is_loss(name: str) -> bool:
+    """Whether the value of that name is the loss of a split."""
     return name == "loss" or name.endswith("/loss")

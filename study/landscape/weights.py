@@ -173,6 +173,11 @@ class Weights:
         """‖θ‖, the L2 norm of all parameters."""
         return float(torch.linalg.vector_norm(self.flat, dtype=torch.float64))
 
+    def on(self, device: str) -> "Weights":
+        """The same weights on `device`."""
+        buffers = {name: buffer.to(device) for name, buffer in self.buffers.items()}
+        return Weights(self.layout, self.flat.to(device), buffers)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over names, shapes, dtypes and values, hexadecimal: equal weights have equal digests."""

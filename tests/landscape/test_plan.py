@@ -61,7 +61,14 @@ def test_a_given_micro_batch_is_taken_and_kept_in_the_provenance(mlp, vectors, c
         model, cross_entropy, [vectors(40)], Line.random(model), Grid.line(points=2), micro_batch=9
     )
     plan = landscape.provenance["plan"]
-    assert plan == {"micro_batch": 9, "channels_last": False, "device": "cpu"}
+    assert plan == {
+        "micro_batch": 9,
+        "channels_last": False,
+        "device": "cpu",
+        "precision": "float32",
+        "compile": False,
+        "points_at_once": 1,
+    }
     assert json.loads(json.dumps(landscape.provenance, allow_nan=False)) == landscape.provenance
     with pytest.raises(ValueError, match="micro_batch must be at least 1, got 0"):
         evaluate(model, cross_entropy, [vectors(40)], Line.random(model), Grid.line(points=2), micro_batch=0)

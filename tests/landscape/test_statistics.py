@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from study.landscape.evaluate import Evaluator, evaluate
+from study.landscape.evaluate import evaluate
+from study.landscape.evaluator import Task
 from study.landscape.geometry import Line, Plane
 from study.landscape.grid import Grid
 from study.landscape.statistics import gathering, layers_with_running_statistics, recompute
@@ -96,7 +97,7 @@ def test_interpolated_ends_are_the_checkpoints_own_even_beside_a_diverged_one(tr
     landscape = evaluate(
         first, cross_entropy, [train], line, Grid.line(points=3), batch_statistics="interpolated"
     )
-    with Evaluator.open(first, cross_entropy, [train]) as evaluator:
+    with Task.of(first, cross_entropy, [train]).open() as evaluator:
         assert landscape.points["start"].values == evaluator.measure(Weights.of(first)).values
     assert np.isnan(landscape.points["end"].values["loss"])
     with pytest.raises(ValueError, match="needs a line between two sets of weights"):

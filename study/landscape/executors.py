@@ -1,0 +1,286 @@
+"""Who computes the points of a landscape: this process, processes beside it, or a Ray cluster.
+
+Only the driver knows of stores, files and trackers: workers hold network, geometry and data, are told
+coordinates, and give back numbers. Those are the same whoever computes them.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from study.landscape.allocator import keep_freed_memory
+from study.landscape.evaluator import Measured
+from study.landscape.grid import Coordinates
+from study.landscape.survey import Measure, Survey
+
+MOST_DEATHS = 3  # of workers on the same points, before these are given up
+WATCHED_EVERY = 0.5  # seconds
+
+Mapper = Callable[[Sequence[Coordinates]], Iterator[tuple[Coordinates, Measured]]]
+"""Measures points, and gives each with its values in the order in which they are finished."""
+
+
+class WorkerDiedError(RuntimeError):
+    """Workers died again and again on the same points; all others were computed."""
+
+
+class Executor(Protocol):
+    """Gives workers to a survey."""
+
+    @property
+    def device(self) -> str | None:
+        """Where its workers compute; None is the model's own device."""
+
+    def open(self, survey: Survey) -> AbstractContextManager[Mapper]:
+        """Workers that hold the survey, until the context ends."""
+
+
+@dataclass(frozen=True)
+class Serial:
+    """This process, with the threads that it has."""
+
+    device: None = None
+
+    @contextmanager
+    def open(self, survey: Survey) -> Iterator[Mapper]:
+        """See `Executor.open`."""
+        with survey.open() as measure:
+
+            def mapped(points: Sequence[Coordinates]) -> Iterator[tuple[Coordinates, Measured]]:
+                for part in _parts(points, survey):
+                    yield from zip(part, measure(part), strict=True)
+
+            yield mapped
+
+
+@dataclass(frozen=True)
+class Joblib:
+    """Processes of this machine, by joblib's loky.
+
+    Attributes:
+        workers: number of processes.
+        threads: of each.
+    """
+
+    workers: int
+    threads: int = 1
+    device: None = None
+
+    @contextmanager
+    def open(self, survey: Survey) -> Iterator[Mapper]:
+        """See `Executor.open`."""
+        crew = _Crew(self.workers, lambda: _Process(survey, self.threads), (BrokenExecutor,))
+        try:
+            yield lambda points: crew.map(_parts(points, survey))
+        finally:
+            crew.dismiss()
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Actors of a Ray cluster, or of one that is started on this machine and ends with the landscape.
+
+    Attributes:
+        workers: number of actors.
+        threads: of each, asked of Ray as processors.
+        address: of a running cluster, `auto` for the one that this machine belongs to; None starts one.
+        gpus_per_worker: asked of Ray for each actor, which then computes on its GPU; may be a fraction.
+    """
+
+    workers: int
+    threads: int = 1
+    address: str | None = None
+    gpus_per_worker: float = 0.0
+
+    @property
+    def device(self) -> str | None:
+        """See `Executor.device`."""
+        return "cuda" if self.gpus_per_worker > 0 else None
+
+    @contextmanager
+    def open(self, survey: Survey) -> Iterator[Mapper]:
+        """See `Executor.open`."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
+
+        started = not ray.is_initialized()
+        if started:
+            local = self.address is None
+            ray.init(
+                address=self.address or "local",
+                num_cpus=self.workers * self.threads if local else None,
+                include_dashboard=False if local else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        held = ray.put(survey)
+        actor = ray.remote(_Holder).options(num_cpus=self.threads, num_gpus=self.gpus_per_worker)
+        crew = _Crew(
+            self.workers,
+            lambda: _Actor(actor.remote(held, self.threads), ray.kill),
+            (ray.exceptions.RayActorError,),
+        )
+        try:
+            yield lambda points: crew.map(_parts(points, survey))
+        finally:
+            crew.dismiss()
+            if started:
+                ray.shutdown()
+
+
+class _Worker(Protocol):
+    def submit(self, points: Sequence[Coordinates]) -> "Future[list[Measured]]": ...
+
+    def dismiss(self) -> None: ...
+
+
+class _Crew:
+    """Workers that outlive one another's deaths.
+
+    Args:
+        size: the most workers at once.
+        hire: starts one.
+        deaths: the errors by which a future says that its worker has died.
+    """
+
+    def __init__(self, size: int, hire: Callable[[], _Worker], deaths: tuple[type[Exception], ...]) -> None:
+        self._size = size
+        self._hire = hire
+        self._deaths = deaths
+        self._idle: list[_Worker] = []
+        self._busy: dict[Future[list[Measured]], tuple[_Worker, tuple[Coordinates, ...]]] = {}
+
+    def map(self, parts: Sequence[tuple[Coordinates, ...]]) -> Iterator[tuple[Coordinates, Measured]]:
+        """Measure every part; one whose worker dies goes to another, and is given up at the third death.
+
+        Raises:
+            WorkerDiedError: at the end, if parts were given up; at once, if three were and nothing was
+                finished between them.
+        """
+        waiting = deque(parts)
+        deaths: Counter[tuple[Coordinates, ...]] = Counter()
+        given_up: list[tuple[Coordinates, ...]] = []
+        in_a_row = 0
+        reason: BaseException | None = None
+        while waiting or self._busy:
+            while waiting and len(self._busy) < self._size:
+                worker = self._idle.pop() if self._idle else self._hire()
+                part = waiting.popleft()
+                try:
+                    self._busy[worker.submit(part)] = (worker, part)
+                except self._deaths:  # while it was idle
+                    worker.dismiss()
+                    waiting.appendleft(part)
+            for future in wait(self._busy, return_when=FIRST_COMPLETED).done:
+                worker, part = self._busy.pop(future)
+                try:
+                    measured = future.result()
+                except self._deaths as error:
+                    worker.dismiss()
+                    deaths[part] += 1
+                    reason = error
+                    if deaths[part] < MOST_DEATHS:
+                        waiting.append(part)
+                    else:
+                        given_up.append(part)
+                        in_a_row += 1
+                    continue
+                in_a_row = 0
+                self._idle.append(worker)
+                yield from zip(part, measured, strict=True)
+            if in_a_row >= MOST_DEATHS:
+                break
+        if given_up:
+            points = ", ".join(str(coordinates) for part in given_up for coordinates in part)
+            why = " ".join(str(reason).split())[:300]
+            raise WorkerDiedError(f"{MOST_DEATHS} workers died on each of the points {points}: {why}")
+
+    def dismiss(self) -> None:
+        """End every worker."""
+        for worker in [*self._idle, *(worker for worker, _part in self._busy.values())]:
+            worker.dismiss()
+        self._idle, self._busy = [], {}
+
+
+class _Process:
+    """A process of its own, so that a death can be laid to the points that it worked on."""
+
+    def __init__(self, survey: Survey, threads: int) -> None:
+        from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+        self._pool = ProcessPoolExecutor(
+            max_workers=1, initializer=_hold, initargs=(survey, threads, os.getpid())
+        )
+
+    def submit(self, points: Sequence[Coordinates]) -> "Future[list[Measured]]":
+        return self._pool.submit(_measure, points)
+
+    def dismiss(self) -> None:
+        self._pool.shutdown(wait=True, kill_workers=True)
+
+
+class _Actor:
+    """A handle of a `_Holder` in a Ray cluster."""
+
+    def __init__(self, handle: Any, kill: Callable[[Any], None]) -> None:
+        self._handle = handle
+        self._kill = kill
+
+    def submit(self, points: Sequence[Coordinates]) -> "Future[list[Measured]]":
+        return self._handle.measure.remote(points).future()
+
+    def dismiss(self) -> None:
+        self._kill(self._handle)
+
+
+class _Holder:
+    """What a worker process holds: the survey, opened when the first points come."""
+
+    def __init__(self, survey: Survey, threads: int) -> None:
+        torch.set_num_threads(threads)
+        keep_freed_memory()
+        self._survey = survey
+        self._stack = ExitStack()
+        self._measure: Measure | None = None
+
+    def measure(self, points: Sequence[Coordinates]) -> list[Measured]:
+        """Measure points; an error in it is the driver's to see."""
+        if self._measure is None:
+            self._survey.task.model.to(self._survey.task.plan.device)
+            self._measure = self._stack.enter_context(self._survey.open())
+        return self._measure(points)
+
+
+_holder: _Holder | None = None  # of a worker process
+
+
+def _hold(survey: Survey, threads: int, driver: int) -> None:
+    global _holder
+    _holder = _Holder(survey, threads)
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(WATCHED_EVERY)
+        os._exit(1)  # nobody is left to give results to
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _measure(points: Sequence[Coordinates]) -> list[Measured]:
+    assert _holder is not None
+    return _holder.measure(points)
+
+
+def _parts(points: Sequence[Coordinates], survey: Survey) -> list[tuple[Coordinates, ...]]:
+    """The points, as many together as the plan takes at once."""
+    size = survey.task.plan.points_at_once
+    return [tuple(points[start : start + size]) for start in range(0, len(points), size)]

@@ -1,0 +1,289 @@
+"""Adaptive evaluation: as few points of a grid as give the same surface, and the error that this leaves.
+
+Points are evaluated on the grid's own coordinates, and the cells between them are read off an interpolant of
+log(L + ε): cubic radial basis functions (SciPy's). The error at a cell is predicted by cross-validation of
+the points around it; where it is over the tolerance, more are evaluated. When none is, the error is measured
+on cells drawn at random from those that were not evaluated: a prediction never stands for it. If it is over
+the tolerance there, refinement goes on. Where the loss is not finite, has a kink or a needle, or is rough,
+the prediction fails and cells are evaluated, down to every one of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil
+
+import numpy as np
+from scipy.interpolate import LinearNDInterpolator, RBFInterpolator
+from scipy.spatial import cKDTree
+
+from study.landscape.evaluator import Measured
+from study.landscape.grid import Coordinates, Grid
+from study.landscape.result import Status, Surface, is_loss
+
+FLOOR = 1e-3  # ε, nats: below it, differences of the loss count as absolute
+START = 11  # points an axis to begin with
+NEIGHBOURS = 60  # evaluated points that a cell is interpolated from
+FOLDS = 10  # of the cross-validation
+NEAREST = 4  # evaluated points whose cross-validation errors predict a cell's
+ORDER = 3  # a cell half as far from its points has its error so many times halved
+ALL_FINITE = 8  # evaluated points around a cell that must be finite, or it is evaluated
+ROUND, GROWTH = 24, 0.1  # points of a round: so many at least, and this share of those evaluated
+SPACING = 0.75  # between points of a round, in distances to what is known
+MISSED = 0.05  # share of the interpolated cells that may exceed the stated error, and the chance that more do
+
+Measure = Callable[[Sequence[Coordinates]], Sequence[Measured]]
+
+
+def refine(
+    grid: Grid, special: Mapping[Coordinates, Measured], measure: Measure, tolerance: float
+) -> Surface:
+    """A surface on `grid` whose error is within `tolerance`, as far as cells drawn at random can tell.
+
+    For each loss `L` it also holds `L_interpolation_error`, in the loss's unit: at an interpolated cell the
+    largest error of the cells drawn, which bounds the 95th percentile of all at 95% confidence; zero at an
+    evaluated one. Its estimate has tolerance, the numbers of cells evaluated, interpolated and drawn, and by
+    loss the errors on the cells drawn, on the scale of the tolerance.
+
+    Args:
+        grid: of one or two axes.
+        special: points that are measured already; the cells about them are among the first.
+        measure: evaluates cells.
+        tolerance: of log(L + ε), or of asinh(L/ε) where losses are negative: about the relative error of L.
+    """
+    surface = _Surface(grid, special, measure)
+    surface.evaluate(surface.first_cells())
+    strictness, round_ = 1.0, 0
+    while len(rest := surface.open_cells()):
+        predicted = strictness * surface.predicted_errors(rest)
+        if (predicted > tolerance).any():
+            surface.evaluate(surface.worst(rest, predicted, tolerance))
+            continue
+        drawn = np.random.default_rng(round_).permutation(len(rest))[: sample_size(len(rest))]
+        guessed = surface.guess(rest)
+        surface.evaluate(rest[drawn])
+        errors = surface.errors(rest[drawn], {name: own[drawn] for name, own in guessed.items()})
+        largest = max(float(error.max()) for name, error in errors.items() if is_loss(name))
+        if largest <= tolerance:
+            others = np.setdiff1d(np.arange(len(rest)), drawn)
+            left = {name: own[others] for name, own in guessed.items()}
+            return surface.result(rest[others], left, errors, tolerance)
+        strictness *= min(2.0, largest / tolerance)
+        round_ += 1
+    return surface.result(surface.open_cells(), {}, {}, tolerance)
+
+
+def sample_size(cells: int) -> int:
+    """How many of `cells` to draw, so that the largest error drawn bounds the 95th percentile of all.
+
+    The smallest n for which n cells drawn without replacement miss all of the `MISSED` share of worst ones
+    with a chance of `MISSED` at most: 59 of very many.
+    """
+    worst = max(1, ceil(MISSED * cells))
+    missing, drawn = 1.0, 0
+    while missing > MISSED and drawn < cells:
+        missing *= max(cells - worst - drawn, 0) / (cells - drawn)
+        drawn += 1
+    return drawn
+
+
+class _Surface:
+    """What is known of the cells of a grid. Positions are in units of cells: (i,) or (i, j)."""
+
+    def __init__(self, grid: Grid, special: Mapping[Coordinates, Measured], measure: Measure) -> None:
+        self._grid = grid
+        self._measure = measure
+        self._open = np.ones(grid.shape, dtype=bool)
+        self._known: dict[tuple[float, ...], Measured] = {}  # by position: special points, then cells
+        axes = list(grid.axes.values())
+        for coordinates, measured in special.items():
+            if all(axis[0] <= at <= axis[-1] for axis, at in zip(axes, coordinates, strict=True)):
+                position = [
+                    float(np.interp(at, axis, range(len(axis))))
+                    for axis, at in zip(axes, coordinates, strict=True)
+                ]
+                self._known[tuple(position)] = measured
+
+    def first_cells(self) -> np.ndarray:
+        """Evenly spaced cells, with the edges, and cells at growing distances from each special point."""
+        shape = self._grid.shape
+        spread = _mesh([np.unique(np.linspace(0, size - 1, START).round().astype(int)) for size in shape])
+        around = _mesh([np.array([-1, 0, 1])] * len(shape))
+        chosen = [spread]
+        for position in self._known:
+            distance = 1
+            while distance <= max(shape) / START:
+                chosen.append(np.round(position).astype(int) + distance * around)
+                distance *= 2
+        cells = np.unique(np.concatenate(chosen), axis=0)
+        return cells[((cells >= 0) & (cells < shape)).all(axis=1)]
+
+    def evaluate(self, cells: np.ndarray) -> None:
+        """Measure cells, (n, D) positions."""
+        axes = list(self._grid.axes.values())
+        points = [tuple(float(axis[at]) for axis, at in zip(axes, cell, strict=True)) for cell in cells]
+        for cell, measured in zip(cells, self._measure(points), strict=True):
+            self._known[tuple(cell.tolist())] = measured
+            self._open[tuple(cell)] = False
+
+    def open_cells(self) -> np.ndarray:
+        """Positions of the cells that are not evaluated, (M, D)."""
+        return np.argwhere(self._open)
+
+    def predicted_errors(self, cells: np.ndarray) -> np.ndarray:
+        """The error to be expected of the interpolant at cells, (M,), on the scale of the tolerance.
+
+        Each point is predicted from the others by tenfold cross-validation; a cell takes the worst error of
+        the points nearest to it, less where it lies nearer to them than they to each other. The error is
+        infinite beside a value that is not finite, and where points are on one side only.
+        """
+        positions, losses, finite = self._points()
+        if finite.sum() <= FOLDS:
+            return np.full(len(cells), np.inf)
+        _distance, nearest = cKDTree(positions).query(cells, k=min(ALL_FINITE, len(positions)))
+        doubtful = ~finite[nearest].all(axis=1)
+        positions, losses = positions[finite], losses[finite]
+        doubtful |= np.isnan(_linear(positions, np.zeros(len(positions)), cells))
+        fold = np.random.default_rng(len(positions)).permutation(len(positions)) % FOLDS
+        error, apart = np.empty(len(positions)), np.empty(len(positions))
+        for own in range(FOLDS):
+            held, given = fold == own, fold != own
+            again = _smooth(positions[given], losses[given], positions[held])
+            error[held] = np.abs(again - losses[held]).max(axis=1)
+            apart[held] = cKDTree(positions[given]).query(positions[held])[0]
+        distances, nearest = cKDTree(positions).query(cells, k=NEAREST)
+        nearer = np.minimum(1.0, distances[:, :1] / apart[nearest]) ** ORDER
+        return np.where(doubtful, np.inf, (error[nearest] * nearer).max(axis=1))
+
+    def worst(self, cells: np.ndarray, predicted: np.ndarray, tolerance: float) -> np.ndarray:
+        """The cells of the next round: the worst, as far from one another as from what is known."""
+        most = max(ROUND, int(GROWTH * len(self._known)))
+        distance, _nearest = cKDTree(self._points()[0]).query(cells)
+        tree = cKDTree(cells)
+        chosen: list[int] = []
+        barred = predicted <= tolerance
+        for at in np.argsort(-predicted, kind="stable"):
+            if len(chosen) == most:
+                break
+            if not barred[at]:
+                chosen.append(at)
+                barred[tree.query_ball_point(cells[at], max(1.0, SPACING * distance[at]))] = True
+        return cells[chosen]
+
+    def guess(self, cells: np.ndarray) -> dict[str, np.ndarray]:
+        """The interpolated values at cells, (M,) each."""
+        positions, losses, finite = self._points()
+        smooth = iter(_smooth(positions[finite], losses[finite], cells).T)
+        return {
+            name: _unscaled(next(smooth), values[finite])
+            if is_loss(name)
+            else _linear(positions[finite], values[finite], cells)  # a fraction stays within its range
+            for name, values in self._values().items()
+        }
+
+    def errors(self, cells: np.ndarray, guessed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What was guessed of cells held against what was then measured there, (n,) each.
+
+        Losses on the scale of the tolerance, all else as it is; infinite where a loss is not finite.
+        """
+        errors = {}
+        for name, values in self._values().items():
+            true = np.array([self._known[tuple(cell.tolist())].values[name] for cell in cells])
+            if not is_loss(name):
+                errors[name] = np.abs(guessed[name] - true)
+                continue
+            finite = values[np.isfinite(values)]
+            with np.errstate(invalid="ignore"):
+                difference = np.abs(_scaled(guessed[name], finite) - _scaled(true, finite))
+            errors[name] = np.where(np.isfinite(true), difference, np.inf)
+        return errors
+
+    def result(
+        self,
+        cells: np.ndarray,
+        guessed: Mapping[str, np.ndarray],
+        errors: Mapping[str, np.ndarray],
+        tolerance: float,
+    ) -> Surface:
+        """The surface, with the values guessed at the cells that were not evaluated."""
+        shape = self._grid.shape
+        evaluated = np.argwhere(~self._open)
+        measured = [self._known[tuple(cell.tolist())] for cell in evaluated]
+        at, between = tuple(evaluated.T), tuple(cells.T)
+        values = {name: np.full(shape, np.nan) for name in measured[0].values}
+        for name, array in values.items():
+            array[at] = [own.values[name] for own in measured]
+            array[between] = guessed[name] if len(cells) else []
+        losses = [name for name in values if is_loss(name)]
+        status = np.full(shape, Status.INTERPOLATED, dtype=np.int8)
+        finite = np.logical_and.reduce([np.isfinite(values[name][at]) for name in losses])
+        status[at] = np.where(finite, Status.EVALUATED, Status.DIVERGED)
+        stated = {}
+        for name in losses:
+            bound = np.zeros(shape)
+            if len(cells):
+                bound[between] = errors[name].max() * (np.abs(values[name][between]) + FLOOR)
+                stated[name] = {
+                    "largest": float(errors[name].max()),
+                    "median": float(np.median(errors[name])),
+                }
+            values[f"{name}_interpolation_error"] = bound
+        examples = {}
+        for name, first in measured[0].example_losses.items():
+            examples[name] = np.full((*shape, len(first)), np.nan, dtype=np.float32)
+            examples[name][at] = [own.example_losses[name] for own in measured]
+        estimate = {
+            "tolerance": tolerance,
+            "evaluated": len(evaluated),
+            "interpolated": len(cells),
+            "drawn": len(errors[losses[0]]) if len(cells) else 0,
+            "errors": stated,
+        }
+        return Surface(values, status, examples, estimate)
+
+    def _points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What is measured: positions, (K, D); losses on the scale of the tolerance, (K, L); and whether
+        all of them are finite, (K,).
+        """
+        raw = np.stack([values for name, values in self._values().items() if is_loss(name)], axis=1)
+        finite = np.isfinite(raw).all(axis=1)
+        scaled = np.zeros_like(raw)
+        for column in range(raw.shape[1]):
+            scaled[finite, column] = _scaled(raw[finite, column], raw[finite, column])
+        return np.array(list(self._known), dtype=float), scaled, finite
+
+    def _values(self) -> dict[str, np.ndarray]:
+        """What is measured, by name, (K,) each, in the order of `_points`."""
+        measured = list(self._known.values())
+        return {name: np.array([own.values[name] for own in measured]) for name in measured[0].values}
+
+
+def _scaled(losses: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Losses on a scale of relative errors: log(L + ε), or asinh(L/ε) if any of `known` is below 0."""
+    if (known >= 0).all():
+        return np.log(np.maximum(losses, 0.0) + FLOOR)
+    return np.arcsinh(losses / FLOOR)
+
+
+def _unscaled(scaled: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The inverse of `_scaled`; a loss that is never negative is not guessed to be."""
+    if (known >= 0).all():
+        return np.maximum(np.exp(scaled) - FLOOR, 0.0)
+    return FLOOR * np.sinh(scaled)
+
+
+def _smooth(positions: np.ndarray, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Cubic radial basis functions through the points about each cell, (M, L)."""
+    neighbours = min(NEIGHBOURS, len(positions))
+    return RBFInterpolator(positions, values, neighbors=neighbours, kernel="cubic", degree=1)(cells)
+
+
+def _linear(positions: np.ndarray, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Piecewise linear through the points, (M,); NaN outside of them."""
+    if positions.shape[1] == 1:
+        order = np.argsort(positions[:, 0])
+        return np.interp(cells[:, 0], positions[order, 0], values[order], left=np.nan, right=np.nan)
+    return LinearNDInterpolator(positions, values)(cells)
+
+
+def _mesh(axes: Sequence[np.ndarray]) -> np.ndarray:
+    """Every combination of entries, (n, D)."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
