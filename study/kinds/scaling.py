@@ -6,19 +6,16 @@ Equation 2, which the text states beside it, is the kind `contour`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from study.analysis.measures import extremes
 from study.keys import key
 from study.kinds.base import Kind, OneSolutionConfig, Trained
-from study.kinds.drawing import MOST_PLANES, plane_figures, planes_together
+from study.kinds.drawing import PlaneDrawing
 from study.kinds.rectangle import RectangleConfig
 from study.landscape.geometry import Scaling
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
-
-AXIS_LABELS = {"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}
 
 
 @dataclass
@@ -55,9 +52,6 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    axis_labels=AXIS_LABELS,
     alike=alike,
-    figures=partial(plane_figures, axis_labels=AXIS_LABELS),
-    together=partial(planes_together, axis_labels=AXIS_LABELS),
-    most_together=MOST_PLANES,
+    drawing=PlaneDrawing({"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}),
 )
