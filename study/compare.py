@@ -168,19 +168,20 @@ def _draw_landscapes(
     members = result.members
     kind = KINDS[str(alike["kind"])]
     drawn = list(runs)
-    if len(drawn) > kind.most_together:
+    most = kind.drawing.most_together
+    if len(drawn) > most:
         firsts = {members.configuration(run): run for run in reversed(drawn)}
-        drawn = [run for run in drawn if firsts[members.configuration(run)] is run][: kind.most_together]
+        drawn = [run for run in drawn if firsts[members.configuration(run)] is run][:most]
         for run in runs:
             if run not in drawn:
-                reason = f"a figure holds {kind.most_together}: the first seed of each configuration is drawn"
+                reason = f"a figure holds {most}: the first seed of each configuration is drawn"
                 result.left_out.append(LeftOut(file, members.label(run), reason))
     landscapes = {members.label(run): run.landscape(name) for run in drawn}
     groups = {members.label(run): members.configuration(run) for run in drawn}
     said = {words: value for words, value in alike.items() if words not in {"kind", "data"}}
     shared = ", ".join(f"{words} {value}" for words, value in said.items() if value is not None)
     caption = f"{_subject(members)}; {shared}; {len(drawn)} runs, one scale."
-    for suffix, figure in kind.together(landscapes, groups, kind.title, caption).items():
+    for suffix, figure in kind.drawing.together(landscapes, groups, kind.title, caption).items():
         result.figures[f"{file}{suffix}"] = figure
 
 

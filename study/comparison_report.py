@@ -9,34 +9,20 @@ import pandas as pd
 from study.compare import FLAGS, Comparison, LeftOut
 from study.figures.export import render
 from study.figures.style import DPI
+from study.figures.web_page import web_page
 from study.record import Record
 
 FOLDER, PAGE = "comparison/", "report.html"
 BETWEEN = f"{FOLDER}between/"  # evaluated points, which are kept from one comparison to the next
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font-family: "DejaVu Sans", Verdana, sans-serif; margin: 1em auto; max-width: 72em; padding: 0 1em; }}
-h1 {{ font-size: 1.3em; }} h2 {{ font-size: 1.1em; margin-top: 2em; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: 0.8em; }}
-th, td {{ padding: 0.25em 0.6em; text-align: right; border-bottom: 1px solid #dddddd; white-space: nowrap; }}
-th {{ border-bottom: 1px solid #555555; }}
-th:first-child, td:first-child, .words td, .words th {{ text-align: left; white-space: normal; }}
-figure {{ margin: 1em 0; }} img {{ max-width: 100%; height: auto; }}
-.quiet {{ color: #555555; font-size: 0.85em; }} .failed {{ color: #B00020; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+_STYLE = """h1 { font-size: 1.3em; } h2 { font-size: 1.1em; margin-top: 2em; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.8em; }
+th, td { padding: 0.25em 0.6em; text-align: right; border-bottom: 1px solid #dddddd; white-space: nowrap; }
+th { border-bottom: 1px solid #555555; }
+th:first-child, td:first-child, .words td, .words th { text-align: left; white-space: normal; }
+figure { margin: 1em 0; } img { max-width: 100%; height: auto; }
+.quiet { color: #555555; font-size: 0.85em; } .failed { color: #B00020; }"""
 
 
 def keep_comparison(
@@ -114,7 +100,7 @@ def page(
         parts += ["<h2>Barriers between minima</h2>", _table(comparison.between)]
     parts += ["<h2>Runs</h2>", _table(comparison.runs)]
     parts += ["<h2>Left out</h2>", _left_out(comparison.left_out)]
-    return _PAGE.format(title=escape(title), body="\n".join(parts))
+    return web_page(title, "\n".join(parts), style=_STYLE, width=72)
 
 
 def _means(groups: pd.DataFrame) -> pd.DataFrame:

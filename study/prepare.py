@@ -1,33 +1,26 @@
 """A run before any work is spent: its objects built, its configuration refused or accepted, its identity."""
 
 import copy
-import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from study import build
-from study.config import CustomModelConfig, DataConfig, MlflowConfig, ModelConfig, StudyConfig
+from study.config import CustomModelConfig, DataConfig, ModelConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
-from study.keys import hashed
 from study.kinds import KINDS
 from study.landscape.weights import Layout
-from study.paths import root
 from study.record import Record
 from study.source import Source, load_source
-from study.tracking.tracker import without_credentials
 from study.training.checkpoints import load_weights
 from study.training.custom import own_code
 from study.training.data import DataSet
-from study.training.models import count_parameters
 
 
 @dataclass(frozen=True)
@@ -102,81 +95,6 @@ def prepare(
         versions={"torch": torch.__version__},
     )
     return Prepared(config, choices, data, model, source, identity)
-
-
-def about(prepared: Prepared) -> dict[str, Any]:
-    """What the run is, for its record and its mirror."""
-    config, data, source = prepared.config, prepared.data, prepared.source
-    init_seed, order_seed = seeds(config)
-    seed = str(init_seed) if init_seed == order_seed else f"{init_seed}/{order_seed}"
-    name = " · ".join([
-        config.model.name,
-        data.name,
-        config.optimizer.name,
-        f"bs{config.training.batch_size}",
-        f"seed {seed}",
-    ])
-    structured = shown(config)
-    tags = {
-        "config_hash": prepared.identity.config_hash,
-        "training_hash": prepared.identity.training_hash,
-        "study": getattr(config.tracking, "experiment", "study"),
-        "git_commit": _git_commit(),
-    }
-    if source is not None:
-        tags["checkpoint"] = source.label
-    return {
-        "name": name,
-        "note": f"{name}; landscapes: {', '.join(config.landscape) or 'none'}. Its report is `report.md`.",
-        "tags": {key: value for key, value in tags.items() if value},
-        "choices": prepared.choices,
-        "identity": prepared.identity.content,
-        "landscapes": list(config.landscape),
-        "parameters": count_parameters(prepared.model),
-        "settings": flat(hashed(config)),
-        "params": flat(OmegaConf.to_container(structured, resolve=True)),
-        "data": [
-            {
-                "name": f"{data.name}/{split}",  # MLflow takes two of one name and digest for one
-                "digest": data.digest[:32],
-                "source": getattr(config.data, "root", data.name),
-                "context": split,
-                "profile": f'{{"examples": {len(examples)}, "input_shape": {list(data.input_shape)}}}',
-            }
-            for split, examples in (("train", data.train), ("test", data.test))
-        ],
-    }
-
-
-def shown(config: StudyConfig) -> DictConfig:
-    """The configuration as it may be kept and uploaded: without the credentials of a store."""
-    structured = OmegaConf.structured(config)
-    assert isinstance(structured, DictConfig)
-    if isinstance(config.tracking, MlflowConfig) and config.tracking.uri is not None:
-        structured.tracking.uri = without_credentials(config.tracking.uri)
-    return structured
-
-
-def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested configuration as one level, `training.batch_size`; lists stay whole."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree}
-    return {
-        name: value
-        for key, below in tree.items()
-        for name, value in flat(below, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
-
-
-def _git_commit() -> str:
-    """The commit of the checkout that this code is, `-dirty` where files differ from it; else nothing."""
-    if not (root() / "pyproject.toml").is_file():
-        return ""  # an installed wheel, in whatever repository
-    asked = ["git", "-C", str(root()), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def _check_writable(output_dir: str) -> None:

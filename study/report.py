@@ -64,12 +64,11 @@ def pictures(
     """
     kind = KINDS[config.kind]
     files: dict[str, bytes] = {}
-    for suffix, figure in kind.figures(landscape, kind.title, text, warning).items():
+    for suffix, figure in kind.drawing.figures(landscape, kind.title, text, warning).items():
         for format in ("png", "pdf"):
             files[f"landscapes/{name}{suffix}.{format}"] = render(figure, format)
-    page = interactive_page(
-        landscape, title=kind.title, caption=text, axis_labels=kind.axis_labels, warning=warning
-    )
+    labels = kind.drawing.axis_labels
+    page = interactive_page(landscape, title=kind.title, caption=text, axis_labels=labels, warning=warning)
     return {**files, f"landscapes/{name}.html": page.encode()}
 
 

@@ -13,13 +13,14 @@ from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from study import build, report
+from study.about import about, shown
 from study.config import MlflowConfig, TrackingConfig
 from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 from study.look import look
-from study.prepare import Prepared, about, shown
+from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
 from study.source import TRAINING, checkpoint_name
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from study import look as look_module
 from study import report
+from study import run as run_module
+from study import train as train_module
 from study.config import StudyConfig
+from study.kinds import LandscapeConfig
 from study.paths import OUTPUT_DIR_VARIABLE
 from study.prepare import prepare
 from study.record import Record
@@ -95,6 +99,25 @@ def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         return {f"landscapes/{name}.{suffix}": suffix.encode() for suffix in ("png", "pdf", "html")}
 
     monkeypatch.setattr(report, "pictures", pictures)
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was done: the kind of each landscape that was evaluated, and `training` for each that began."""
+    found: list[str] = []
+    look, train = run_module.look, train_module.train
+
+    def looking(config: LandscapeConfig, *rest: object) -> look_module.Look:
+        found.append(config.kind)
+        return look(config, *rest)
+
+    def training(*rest: object, **settings: object) -> object:
+        found.append("training")
+        return train(*rest, **settings)
+
+    monkeypatch.setattr(run_module, "look", looking)
+    monkeypatch.setattr(train_module, "train", training)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,8 @@ def test_a_figure_that_is_full_takes_the_first_seed_of_each_configuration(
 ):
     from dataclasses import replace
 
-    monkeypatch.setitem(KINDS, "line", replace(KINDS["line"], most_together=3))
+    drawing = replace(KINDS["line"].drawing, most_together=3)
+    monkeypatch.setitem(KINDS, "line", replace(KINDS["line"], drawing=drawing))
     result = compared(*[
         (f"training.batch_size={size}", f"seed={seed}") for size in (8, 32) for seed in (0, 1)
     ])

@@ -267,17 +267,17 @@ def test_the_weights_of_a_lone_file_are_not_of_this_training(compose) -> None:
 
 
 def test_the_commit_is_that_of_the_checkout_and_says_where_files_differ(tmp_path, monkeypatch):
-    from study import prepare
+    from study import about
 
-    monkeypatch.setattr(prepare, "root", lambda: tmp_path)
+    monkeypatch.setattr(about, "root", lambda: tmp_path)
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
     (tmp_path / "file").write_text("one")
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "one"], check=True)
-    assert prepare._git_commit() == ""  # no checkout of this project: a wheel, in somebody's repository
+    assert about._git_commit() == ""  # no checkout of this project: a wheel, in somebody's repository
     (tmp_path / "pyproject.toml").touch()
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert prepare._git_commit() == commit.stdout.strip()
+    assert about._git_commit() == commit.stdout.strip()
     (tmp_path / "file").write_text("two")
-    assert prepare._git_commit() == f"{commit.stdout.strip()}-dirty"
+    assert about._git_commit() == f"{commit.stdout.strip()}-dirty"

@@ -68,25 +68,6 @@ def assert_same_run(record: Record, other: Record) -> None:
     assert set(record.files()) == set(other.files())
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The kinds of the landscapes that were evaluated, and `training` for each training that began."""
-    done: list[str] = []
-    look, train = run_module.look, train_module.train
-
-    def looking(config: object, *rest: object) -> look_module.Look:
-        done.append(config.kind)
-        return look(config, *rest)
-
-    def training(*rest: object, **settings: object) -> object:
-        done.append("training")
-        return train(*rest, **settings)
-
-    monkeypatch.setattr(run_module, "look", looking)
-    monkeypatch.setattr(train_module, "train", training)
-    return done
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[StudyConfig], Record]:
     """The record of the same run, elsewhere and in one go."""
@@ -206,21 +187,21 @@ def test_the_gap_of_batch_statistics_is_measured_where_there_are_any(start: Star
 
 @pytest.mark.parametrize("tracking", ["none", "local"])
 def test_a_second_start_reuses_and_writes_nothing(
-    start: Start, seen: list[str], local_store: Path, plain_pictures: None, tracking: str
+    start: Start, done: list[str], local_store: Path, plain_pictures: None, tracking: str
 ):
     first = start(tracking=tracking)
     before = written(first.record)
-    assert seen == ["training", "line"]
+    assert done == ["training", "line"]
     second = start("evaluation.threads=2", tracking=tracking)
     assert (second.reused, second.state) == (True, State.FINISHED)
     assert second.record.path == first.record.path
     assert written(second.record) == before
-    assert seen == ["training", "line"]
+    assert done == ["training", "line"]
     assert (second.tracking is None) == (tracking == "none")
 
 
 def test_without_reuse_the_run_is_done_anew_with_the_same_numbers(
-    start: Start, seen: list[str], plain_pictures: None
+    start: Start, done: list[str], plain_pictures: None
 ):
     first = start().record
     ids, made, values = first.read_json("run.json")["record_id"], contents(first), numbers(first)
@@ -228,7 +209,7 @@ def test_without_reuse_the_run_is_done_anew_with_the_same_numbers(
     stray.write_text("left by hand")
     second = start("reuse=false")
     assert not second.reused
-    assert seen == ["training", "line"] * 2
+    assert done == ["training", "line"] * 2
     assert second.record.read_json("run.json")["record_id"] != ids
     assert contents(second.record) == made
     assert numbers(second.record) == values
@@ -246,15 +227,15 @@ def test_a_prepared_run_may_be_run_twice(tiny: Compose, plain_pictures: None):
     "name", ["landscapes/line.npz", "landscapes/line.json", "landscapes/line.csv", "landscapes/line.png"]
 )
 def test_what_is_damaged_in_a_finished_run_is_made_again_with_the_same_bytes(
-    start: Start, seen: list[str], plain_pictures: None, name: str
+    start: Start, done: list[str], plain_pictures: None, name: str
 ):
     record = start(looks=LOOKS).record
     before, values = contents(record), numbers(record)
     flip_a_bit(record.path / name)
-    seen.clear()
+    done.clear()
     outcome = start(looks=LOOKS)
     assert not outcome.reused
-    assert seen == (["line"] if name.endswith(("npz", "json")) else [])  # the other is not evaluated again
+    assert done == (["line"] if name.endswith(("npz", "json")) else [])  # the other is not evaluated again
     assert outcome.record.holds(name)
     assert contents(outcome.record) == before
     assert numbers(outcome.record) == values
@@ -263,14 +244,14 @@ def test_what_is_damaged_in_a_finished_run_is_made_again_with_the_same_bytes(
 
 @pytest.mark.parametrize("name", [CHECKPOINTS[1], "metrics.json", "training.json"])
 def test_what_only_training_gives_is_trained_again(
-    start: Start, seen: list[str], plain_pictures: None, name: str
+    start: Start, done: list[str], plain_pictures: None, name: str
 ):
     record = start().record
     before, values = contents(record), numbers(record)
     flip_a_bit(record.path / name)
-    seen.clear()
+    done.clear()
     again = start().record
-    assert seen == ["training"]
+    assert done == ["training"]
     assert contents(again) == before
     assert numbers(again) == values
 
@@ -297,12 +278,12 @@ def by_epoch(record: Record) -> list[MetricPoint]:
 
 
 def test_another_landscape_is_another_run_of_the_same_training(
-    start: Start, seen: list[str], plain_pictures: None
+    start: Start, done: list[str], plain_pictures: None
 ):
     first = start().record
-    seen.clear()
+    done.clear()
     second = start(looks=LOOKS).record
-    assert seen == ["interpolation", "line"]  # nothing is trained
+    assert done == ["interpolation", "line"]  # nothing is trained
     assert first.path != second.path
     tags = [record.read_json("run.json")["tags"] for record in (first, second)]
     assert tags[0]["training_hash"] == tags[1]["training_hash"]
@@ -328,7 +309,7 @@ def test_what_took_over_a_training_outlives_the_run_that_did_it(start: Start, pl
 def test_an_interrupted_training_is_gone_on_with_by_another_run(
     tiny: Compose,
     undisturbed: Callable[[StudyConfig], Record],
-    seen: list[str],
+    done: list[str],
     plain_pictures: None,
     stop_at: StopAt,
     caplog: pytest.LogCaptureFixture,
@@ -341,37 +322,37 @@ def test_an_interrupted_training_is_gone_on_with_by_another_run(
     assert "going on with the training after epoch 2" in caplog.text
     assert_same_run(record, whole)
     assert "trained_by" not in record.read_json("training.json")  # its end is this run's own
-    seen.clear()
+    done.clear()
     first = run(prepare(tiny(NORM), {})).record
-    assert "training" not in seen
+    assert "training" not in done
     assert first.read_json("state.json")["tags"] == {"trained_by": record.config_hash}
 
 
-def test_a_damaged_training_is_not_taken_over(start: Start, seen: list[str], plain_pictures: None):
+def test_a_damaged_training_is_not_taken_over(start: Start, done: list[str], plain_pictures: None):
     first = start().record
     before = contents(first)
     flip_a_bit(first.path / CHECKPOINTS[1])
-    seen.clear()
+    done.clear()
     second = start(looks=LOOKS).record
-    assert seen[0] == "training"
+    assert done[0] == "training"
     assert second.read(CHECKPOINTS[1]) == before[CHECKPOINTS[1]]
     assert "trained_by" not in second.read_json("state.json")["tags"]
 
 
-def test_without_reuse_no_training_is_taken_over(start: Start, seen: list[str], plain_pictures: None):
+def test_without_reuse_no_training_is_taken_over(start: Start, done: list[str], plain_pictures: None):
     start()
-    seen.clear()
+    done.clear()
     assert start("reuse=false", looks=LOOKS).record.read_json("state.json")["tags"] == {}
-    assert seen[0] == "training"
+    assert done[0] == "training"
 
 
 def test_two_runs_that_want_one_training_at_once_train_it_once(
-    tiny: Compose, seen: list[str], plain_pictures: None
+    tiny: Compose, done: list[str], plain_pictures: None
 ):
     prepared = [prepare(tiny(looks=looks), {}) for looks in (("line",), LOOKS)]
     with ThreadPoolExecutor(2) as pool:
         first, second = (outcome.record for outcome in pool.map(run, prepared))
-    assert seen.count("training") == 1
+    assert done.count("training") == 1
     for name in CHECKPOINTS:
         assert first.read(name) == second.read(name)
     trained_by = [record.read_json("state.json")["tags"].get("trained_by") for record in (first, second)]
@@ -454,7 +435,7 @@ def test_a_training_with_damaged_files_starts_anew(
 
 
 def test_an_interruption_between_two_landscapes_keeps_the_first(
-    start: Start, seen: list[str], plain_pictures: None, monkeypatch: pytest.MonkeyPatch
+    start: Start, done: list[str], plain_pictures: None, monkeypatch: pytest.MonkeyPatch
 ):
     look = run_module.look
 
@@ -467,12 +448,12 @@ def test_an_interruption_between_two_landscapes_keeps_the_first(
         patch.setattr(run_module, "look", interrupted)
         with pytest.raises(KeyboardInterrupt):
             start(looks=LOOKS)
-    assert seen == ["training", "interpolation"]
+    assert done == ["training", "interpolation"]
     (record,) = Record.all(Path(os.environ["STUDY_OUTPUT_DIR"]))
     assert record.state is State.KILLED
     before = written(record)["landscapes/interpolation.npz"]
     assert start(looks=LOOKS).state is State.FINISHED
-    assert seen == ["training", "interpolation", "line"]
+    assert done == ["training", "interpolation", "line"]
     assert written(record)["landscapes/interpolation.npz"] == before
 
 
@@ -556,7 +537,7 @@ def test_a_run_killed_between_a_file_and_its_checksum_loses_nothing(
 # Diverged
 
 
-def test_a_diverged_training_is_a_result(start: Start, seen: list[str], plain_pictures: None):
+def test_a_diverged_training_is_a_result(start: Start, done: list[str], plain_pictures: None):
     overrides = ("optimizer=sgd", "optimizer.learning_rate=1e12")
     outcome = start(*overrides, looks=LOOKS)
     record = outcome.record
@@ -568,7 +549,7 @@ def test_a_diverged_training_is_a_result(start: Start, seen: list[str], plain_pi
     again = start(*overrides, looks=LOOKS)
     assert again.reused
     assert written(record) == before
-    assert seen == ["training"]
+    assert done == ["training"]
 
 
 def test_an_interrupted_diverged_training_still_diverges(start: Start, plain_pictures: None, stop_at: StopAt):
@@ -583,12 +564,12 @@ def test_an_interrupted_diverged_training_still_diverges(start: Start, plain_pic
 
 
 def test_a_run_looked_at_again_has_the_bytes_of_the_first_look(
-    start: Start, seen: list[str], plain_pictures: None
+    start: Start, done: list[str], plain_pictures: None
 ):
     first = start(looks=LOOKS).record
-    seen.clear()
+    done.clear()
     second = start(f"checkpoint={first.config_hash}", looks=LOOKS).record
-    assert seen == ["interpolation", "line"]  # and no training
+    assert done == ["interpolation", "line"]  # and no training
     assert second.path != first.path
     assert not [name for name in second.files() if name.startswith("checkpoints/")]
     for look in LOOKS:
@@ -664,7 +645,7 @@ def test_the_number_of_threads_is_set_for_training(start: Start, plain_pictures:
 def test_a_second_process_waits_and_then_takes_what_the_first_has_finished(
     start: Start,
     tiny: Compose,
-    seen: list[str],
+    done: list[str],
     plain_pictures: None,
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -679,7 +660,7 @@ def test_a_second_process_waits_and_then_takes_what_the_first_has_finished(
 
     monkeypatch.setattr(Record, "lock", late)
     assert run(prepared).reused
-    assert seen == ["training", "line"]
+    assert done == ["training", "line"]
 
 
 @pytest.mark.process

@@ -51,25 +51,6 @@ def swept(drawn: Sweep, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     return drawn
 
 
-@pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was done: `training`, or `look`, for each that began."""
-    found: list[str] = []
-    train, look = train_module.train, run_module.look
-
-    def training(*rest: object, **settings: object) -> object:
-        found.append("training")
-        return train(*rest, **settings)
-
-    def looking(*rest: object, **settings: object) -> object:
-        found.append("look")
-        return look(*rest, **settings)
-
-    monkeypatch.setattr(train_module, "train", training)
-    monkeypatch.setattr(run_module, "look", looking)
-    return found
-
-
 def rows(record: Record, name: str = "runs") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(record.read(f"comparison/{name}.csv").decode())))
 
@@ -141,7 +122,7 @@ def test_every_job_is_checked_before_the_first_starts(swept: Sweep, output_dir: 
 
 def test_jobs_that_are_one_run_are_run_once(swept: Sweep, done: list[str]):
     outcome = swept("seed=0,0", "training.init_seed=5", "training.order_seed=5")
-    assert done == ["training", "look"]
+    assert done == ["training", "line"]
     assert len(outcome.members.runs) == 1
 
 
@@ -181,14 +162,14 @@ def test_a_larger_sweep_runs_what_is_new_alone(swept: Sweep, done: list[str]):
     swept("training.batch_size=8,32")
     done.clear()
     outcome = swept("training.batch_size=8,32,64")
-    assert done == ["training", "look"]
+    assert done == ["training", "line"]
     assert outcome.repeated == 1
     assert len(outcome.members.runs) == 3
 
 
 def test_a_sweep_over_the_look_trains_once(swept: Sweep, done: list[str]):
     outcome = swept("landscape.line.direction_seed=0,1,2")
-    assert done == ["training", "look", "look", "look"]
+    assert done == ["training", "line", "line", "line"]
     assert "comparison/between.csv" not in outcome.record.files()  # one minimum
     assert "comparison/line.png" in outcome.record.files()
 
@@ -257,7 +238,7 @@ def test_a_job_that_fails_leaves_the_others_running(swept: Sweep, done: list[str
 
     done.clear()  # started again, it repeats what failed, and that alone
     again = swept("training.batch_size=8,32,64")
-    assert done == ["training", "look"]
+    assert done == ["training", "line"]
     assert again.record.path == record.path
     assert again.record.state is State.FINISHED
     assert again.record.read_json("state.json")["tags"] == {}
@@ -283,7 +264,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_numbers(
     assert sorted(str(own.state) for own in Record.all(output_dir)) == ["finished", "killed"]
     done.clear()
     outcome = swept("training.batch_size=32", "seed=0,1,2")
-    assert done == ["training", "look", "training", "look"]
+    assert done == ["training", "line", "training", "line"]
     assert outcome.repeated == 2
     elsewhere = swept("training.batch_size=32", "seed=0,1,2", f"output_dir={output_dir}/elsewhere")
     assert numbers(elsewhere.record) == numbers(outcome.record)

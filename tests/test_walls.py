@@ -32,7 +32,7 @@ OWNERS = {
     "joblib": {"landscape/executors.py"},
 }
 # The modules that know configurations as OmegaConf has them; below, there are dataclasses only.
-OMEGACONF = OWNERS["hydra"] | {"keys.py", "prepare.py", "run.py", "saved.py"}
+OMEGACONF = OWNERS["hydra"] | {"about.py", "keys.py", "run.py", "saved.py"}
 # The modules that are there before it is known what is asked for: `study --help` takes no time.
 LIGHT = {"__init__.py", "__main__.py", "cli.py", "commands.py", "paths.py", "errors.py"}
 HEAVY = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "pandas", "matplotlib", "scipy", "sklearn"}

@@ -11,44 +11,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter
 
 from study.figures.curve import Curve
 from study.figures.marks import Mark, marks, name_above
-from study.figures.panels import (
-    Looks,
-    compose_panels,
-    hide_labels,
-    looks,
-    name_panel,
-    panel_grid,
-    span,
-    value_range,
+from study.figures.overlay import (
+    AXES,
+    END,
+    ZERO,
+    Limits,
+    check_runs,
+    configuration_entries,
+    draw_curve,
+    set_value_axis,
+    split_entries,
 )
-from study.figures.scale import spans_decades
-from study.figures.style import (
-    COLOURS,
-    MARKERS,
-    STROKES,
-    UNITS,
-    fold_offset,
-    name_coordinate,
-    styled,
-)
+from study.figures.panels import compose_panels, hide_labels, looks, name_panel, panel_grid, span
+from study.figures.style import COLOURS, STROKES, name_coordinate, styled
 from study.landscape.result import Landscape
 
-AXES = {**UNITS, "error": "error (%)"}
-"""What each row of line panels is called."""
-
-END: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 3.5, "color": COLOURS.ink}
-"""Where a curve ends because the loss beyond is not finite."""
-
-ZERO: dict[str, Any] = {"linestyle": "none", "marker": "v", "markersize": 4.0, "color": COLOURS.ink}
-"""Where the loss is 0 and the axis logarithmic: at its lower edge."""
+SIZES = {"linewidth": 0.9, "markersize": 2.6}
+"""Of a curve and its markers, in points."""
 
 
 class Run(NamedTuple):
-    """One curve of a panel: the run's label, its line of one split, and its colour, stroke and marker."""
+    """One curve of a panel: the run's label, its line of one split, and how it is drawn."""
 
     label: str
     part: Landscape
@@ -85,9 +71,9 @@ def overlaid_lines(
     panels: dict[str, list[Run]] = {name: [] for name in strokes}
     for label, landscape in landscapes.items():
         for name in landscape.splits:
-            own = look[groups[label]] | {"linestyle": strokes[name]}
+            own = look[groups[label]] | {"linestyle": strokes[name], **SIZES}
             panels[name].append(Run(label, landscape.split(name), own))
-    handles = _configurations(look)
+    handles = configuration_entries(look)
     return _line_panels(
         panels,
         ("loss", "accuracy"),
@@ -124,14 +110,10 @@ def between_figure(
     panels: dict[str, list[Run]] = {}
     for label, landscape in pairs.items():
         for name in landscape.splits:
-            own = look[words[label]] | {"linestyle": strokes[name]}
+            own = look[words[label]] | {"linestyle": strokes[name], **SIZES}
             panels.setdefault(groups[label], []).append(Run(label, landscape.split(name), own))
-    handles = _configurations(look)
-    handles += [
-        Line2D([], [], label=name, color=COLOURS.ink, linewidth=1.0, linestyle=stroke)
-        for name, stroke in strokes.items()
-        if name
-    ]
+    named = {name: stroke for name, stroke in strokes.items() if name}
+    handles = [*configuration_entries(look), *split_entries(named)]
     return _line_panels(
         panels, ("loss", "error"), handles, title=title, caption=caption, parameter_label="α", guides=(0, 1)
     )
@@ -151,7 +133,7 @@ def _line_panels(
     """Panels of curves, a row for each of `values` that any run has, all on the same axes."""
     runs = [run for each in panels.values() for run in each]
     kept = [value for value in values if any(_stored(value) in run.part.values for run in runs)]
-    limits = span(run.part for run in runs)
+    across = span(run.part for run in runs)
     columns = min(len(panels), 4)
     blocks = -(-len(panels) // columns)
     notes: list[Artist] = []
@@ -160,13 +142,13 @@ def _line_panels(
         above = 0.0
         for row, value in enumerate(kept):
             curves = {id(run): _curve(run.part, value) for run in runs if _stored(value) in run.part.values}
-            scale = _limits(value, np.concatenate([curve.y for curve in curves.values()]))
+            limits = _limits(value, np.concatenate([curve.y for curve in curves.values()]))
             for index, (name, own) in enumerate(panels.items()):
                 axes = grid[index * len(kept) + row]
-                _set_axes(axes, value, limits, scale, parameter_label)
+                _set_axes(axes, value, across, limits, parameter_label)
                 for run in own:
                     if id(run) in curves:
-                        notes += _draw(axes, curves[id(run)], run, scale, band=band and value == "loss")
+                        notes += _draw(axes, curves[id(run)], run, limits, band=band and value == "loss")
                 named = _common_marks(own)
                 for at in dict.fromkeys([*guides, *(mark.coordinates[0] for mark in named)]):
                     axes.axvline(at, color=COLOURS.quiet, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
@@ -187,30 +169,14 @@ def _line_panels(
     return figure
 
 
-def _draw(
-    axes: Axes, curve: Curve, run: Run, scale: tuple[float, float, bool], *, band: bool
-) -> list[Artist]:
-    """Draw a run's curve, a dot where no line reaches a value, a cross where it ends before a divergence."""
-    low, _, log = scale
-    y = np.where(curve.y <= 0, low, curve.y) if log else curve.y
-    spacing = max(1, len(y) // 6)
-    axes.plot(
-        curve.x, y, label=run.label, gid=run.label, linewidth=0.9, zorder=3, markersize=2.6,
-        markevery=(2 * MARKERS.index(run.look["marker"]) % spacing, spacing), **run.look,
-    )  # fmt: skip
-    colour = run.look["color"]
-    lost = np.concatenate([[False], curve.diverged, [False]])
-    zero = log & (curve.y <= 0)
-    for at, look in (
-        (curve.alone, {"marker": "o", "markersize": 2.6}),
-        (np.isfinite(y) & (lost[:-2] | lost[2:]), END),
-        (zero, {**ZERO, "clip_on": False}),
-    ):
-        if at.any():
-            axes.plot(curve.x[at], y[at], zorder=5, **{**look, "color": colour, "linestyle": "none"})
-    notes: list[Artist] = [Line2D([], [], label="loss 0, off the scale", **ZERO)] if zero.any() else []
+def _draw(axes: Axes, curve: Curve, run: Run, limits: Limits, *, band: bool) -> list[Artist]:
+    """Draw a run's curve, with a band of one standard error if asked; returns entries for the legend."""
+    zero = draw_curve(axes, run.label, curve.x, curve.y, curve.diverged, limits, run.look)
+    notes: list[Artist] = [Line2D([], [], label="loss 0, off the scale", **ZERO)] if zero else []
     if band and np.isfinite(curve.error).any():
-        down = np.maximum(curve.y - curve.error, low) if log else curve.y - curve.error
+        down = curve.y - curve.error
+        down = np.maximum(down, limits.low) if limits.log else down
+        colour = run.look["color"]
         axes.fill_between(
             curve.x, down, curve.y + curve.error, color=colour, alpha=0.2, linewidth=0, zorder=2
         )
@@ -225,11 +191,6 @@ def _strokes(landscapes: Mapping[str, Landscape]) -> dict[str, Any]:
     )
 
 
-def _configurations(look: Looks) -> list[Artist]:
-    """The legend's entries for configurations."""
-    return [Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in look.items()]
-
-
 def _stored(value: str) -> str:
     """The name in a landscape of what a row shows."""
     return "accuracy" if value == "error" else value
@@ -241,27 +202,16 @@ def _curve(part: Landscape, value: str) -> Curve:
     return replace(curve, y=100.0 - curve.y) if value == "error" else curve
 
 
-def _limits(value: str, y: np.ndarray) -> tuple[float, float, bool]:
-    """Limits of a row's axis, and whether it is logarithmic, for all values of its panels."""
-    if value == "accuracy":
-        return -4.0, 104.0, False
-    log = value == "loss" and spans_decades(y)
-    return *value_range(y, log=log), log
+def _limits(value: str, y: np.ndarray) -> Limits:
+    """The axis of a row, for all values of its panels."""
+    return Limits(-4.0, 104.0, log=False) if value == "accuracy" else Limits.about(y, linear=value != "loss")
 
 
-def _set_axes(
-    axes: Axes, value: str, across: tuple[float, float], scale: tuple[float, float, bool], label: str
-) -> None:
-    low, high, log = scale
-    if log:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(numticks=7))
-        axes.yaxis.set_major_formatter(LogFormatterMathtext())
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlim=across, ylim=(low, high), ylabel=AXES[value])
+def _set_axes(axes: Axes, value: str, across: tuple[float, float], limits: Limits, label: str) -> None:
+    axes.set_xlim(across)
+    set_value_axis(axes, limits, AXES[value])
     if value == "accuracy":
         axes.set_yticks([0, 20, 40, 60, 80, 100])
-    fold_offset(axes.yaxis, "\n")
     name_coordinate(axes.xaxis, label)
 
 
@@ -274,10 +224,7 @@ def _common_marks(runs: Sequence[Run]) -> list[Mark]:
 
 
 def _check_lines(landscapes: Mapping[str, Landscape], groups: Mapping[str, str]) -> None:
-    if not landscapes:
-        raise ValueError("landscapes must hold at least one run, got none")
+    check_runs("landscapes", landscapes, groups)
     for label, landscape in landscapes.items():
         if len(landscape.shape) != 1:
             raise ValueError(f"landscapes must be lines, got shape {landscape.shape} for {label!r}")
-        if label not in groups:
-            raise ValueError(f"groups must name the configuration of every run, got none for {label!r}")

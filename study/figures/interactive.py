@@ -6,28 +6,12 @@ from html import escape
 from study.figures.interactive_line import line_curves
 from study.figures.interactive_plane import HEIGHT, arrange_panels, plane_views
 from study.figures.style import COLOURS, GREEK
+from study.figures.web_page import web_page
 from study.landscape.result import Landscape
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font-family: "DejaVu Sans", Verdana, sans-serif; margin: 1em auto; max-width: 80em; padding: 0 1em; }}
-h1 {{ font-size: 1.15em; font-weight: normal; }}
-p {{ color: {quiet}; font-size: 0.85em; overflow-wrap: anywhere; }}
-p.warning {{ color: {alarm}; font-size: 1.15em; font-weight: bold; }}
-</style>
-</head>
-<body>
-{warning}<h1>{title}</h1>
-{figure}
-<p>{caption}</p>
-</body>
-</html>
-"""
+_STYLE = f"""h1 {{ font-size: 1.15em; font-weight: normal; }}
+p {{ color: {COLOURS.quiet}; font-size: 0.85em; overflow-wrap: anywhere; }}
+p.warning {{ color: {COLOURS.warning}; font-size: 1.15em; font-weight: bold; }}"""
 
 
 def interactive_page(
@@ -76,11 +60,7 @@ def interactive_page(
         post_script=script,
         config={"displaylogo": False, "responsive": True, "plotlyServerURL": ""},
     )
-    return _PAGE.format(
-        title=escape(title),
-        caption=escape(caption),
-        warning=f'<p class="warning">{escape(warning)}</p>\n' if warning else "",
-        figure=body,
-        quiet=COLOURS.quiet,
-        alarm=COLOURS.warning,
-    )
+    parts = [f"<h1>{escape(title)}</h1>", body, f"<p>{escape(caption)}</p>"]
+    if warning:
+        parts.insert(0, f'<p class="warning">{escape(warning)}</p>')
+    return web_page(title, "\n".join(parts), style=_STYLE, width=80)

@@ -10,23 +10,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 
-from study.figures.style import (
-    COLOURS,
-    DPI,
-    MARKERS,
-    PAD,
-    SMALL_SIZE,
-    TITLE_SIZE,
-    WIDTH,
-    new_figure,
-    wrap,
-)
+from study.figures.style import MARKERS, PAD, SMALL_SIZE, WIDTH, Manner, compose, new_figure, wrap
 from study.landscape.result import Landscape
 
 WIDE = 7.2
 """Width of a figure of several panels, in inches: both columns of a two-column paper."""
+
+PANELS = Manner(space=(0.05, 0.03), columns=None, passes=3)
+"""How the page of several panels is spread."""
 
 CATEGORIES = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#999999")
 """Colours of up to eight configurations: Okabe and Ito 2008, with grey for their yellow, too pale to read."""
@@ -108,7 +100,8 @@ def compose_panels(
 ) -> None:
     """Put title, legend and caption around panels, at the figure's own width, and fix the layout.
 
-    As `style.compose`, for a figure of any width. Entries of the legend with one label are one.
+    As `style.compose`, with room between the panels. The legend has as many columns as there is room for;
+    its labels are wrapped, and entries with one label are one.
 
     Args:
         figure: holds its axes, in no layout yet.
@@ -118,62 +111,20 @@ def compose_panels(
         body_height: inches for the axes with their own labels.
         ratio: height over width of each panel, where it matters; `body_height` is adapted to it.
     """
-    width = figure.get_figwidth()
-    words = [
-        figure.text(
-            PAD / width,
-            0,
-            wrap(figure, text, size=size, width=0.985 * (width - 2 * PAD)),
-            fontsize=size,
-            color=colour,
-            parse_math=False,
-            linespacing=1.25,
-            verticalalignment=side,
-        )
-        for text, size, colour, side in (
-            (title, TITLE_SIZE, COLOURS.ink, "top"),
-            (caption, SMALL_SIZE - 0.5, COLOURS.quiet, "bottom"),
-        )
-    ]
+    room = figure.get_figwidth() - 2 * PAD - 0.6  # beside an entry's line and marker
     entries: dict[str, Artist] = {}
     for handle in handles:
-        label = wrap(figure, str(handle.get_label()), size=SMALL_SIZE, width=width - 2 * PAD - 0.6)
+        label = wrap(figure, str(handle.get_label()), size=SMALL_SIZE, width=room)
         entries.setdefault(label, handle).set_label(label)
-    key = _legend(figure, list(entries.values()))
-    above, below = (
-        artist.get_window_extent().height / DPI + PAD if artist.get_text() else 0.0 for artist in words
+    compose(
+        figure,
+        title=title,
+        caption=caption,
+        handles=list(entries.values()),
+        body_height=body_height,
+        ratio=ratio,
+        manner=PANELS,
     )
-    middle = key.get_window_extent().height / DPI + PAD if key is not None else 0.0
-    places = [axes.get_subplotspec() for axes in figure.axes]
-    rows = len({place.rowspan.start for place in places if place is not None})
-    for _ in range(4):
-        height = body_height + above + middle + below + 2 * PAD
-        figure.set_figheight(height)
-        words[0].set_y(1 - PAD / height)
-        words[1].set_y(PAD / height)
-        if key is not None:
-            key.set_bbox_to_anchor((0.5, (PAD + below) / height), transform=figure.transFigure)
-        body = (PAD / width, (PAD + below + middle) / height, 1 - 2 * PAD / width, body_height / height)
-        figure.set_layout_engine("constrained", rect=body, w_pad=0.05, h_pad=0.03, wspace=0.0, hspace=0.0)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        slot = figure.axes[0].get_position(original=True)
-        lacking = slot.width * width * (ratio or 0.0) - slot.height * height
-        if ratio is None or abs(lacking) < 0.01:
-            break
-        body_height += rows * lacking
-
-
-def _legend(figure: Figure, entries: Sequence[Artist]) -> Legend | None:
-    """The legend in as many columns as the figure has room for."""
-    for columns in range(len(entries), 0, -1):
-        legend = figure.legend(handles=list(entries), loc="lower center", ncols=columns)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
-        if columns == 1 or legend.get_window_extent().width / DPI <= figure.get_figwidth() - 2 * PAD:
-            return legend
-        legend.remove()
-    return None
 
 
 def span(landscapes: Iterable[Landscape], axis: int = 0) -> tuple[float, float]:

@@ -130,6 +130,22 @@ def new_figure(height: float) -> Figure:
     return figure
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a page spreads what it holds; by default, one picture.
+
+    Attributes:
+        space: inches beside, and above and below, each of the axes.
+        columns: of a legend of more than three entries, if there is room; None takes as many as there is
+            room for.
+        passes: how often the height is at most adapted to the ratio of the axes, which it nears in swings.
+    """
+
+    space: tuple[float, float] = (0.0, 0.02)
+    columns: int | None = 2
+    passes: int = 4
+
+
 def compose(
     figure: Figure,
     *,
@@ -139,11 +155,13 @@ def compose(
     body_height: float,
     ratio: float | None = None,
     warning: str | None = None,
+    manner: Manner = Manner(),
 ) -> tuple[float, float, float, float]:
     """Put title, legend and caption around the axes, lay the axes out between them, and fix the layout.
 
-    The figure grows by what the words need, so that nothing overlaps and nothing is cut off. Title and
-    caption are wrapped at the figure's width and taken literally (a `$` is a dollar sign).
+    The figure keeps its width and grows in height by what the words need, so that nothing overlaps and
+    nothing is cut off. Title and caption are wrapped at that width; all words are taken literally (a `$` is a
+    dollar sign).
 
     Args:
         figure: holds its axes, in no layout yet.
@@ -151,8 +169,10 @@ def compose(
         caption: small, below everything.
         handles: the entries of the legend, each with its label.
         body_height: inches for the axes with their own labels.
-        ratio: height over width of the first axes, where it matters; `body_height` is adapted to it.
+        ratio: height over width of the first axes, where it matters; `body_height` is adapted to it, the same
+            for every row of axes.
         warning: why the picture is not to be trusted; bold, above everything.
+        manner: how the axes and the legend's entries are spread.
 
     Returns:
         left, bottom, width and height of the body in figure coordinates.
@@ -160,13 +180,15 @@ def compose(
     alarm = _words(figure, warning or "", size=LABEL_SIZE, colour=COLOURS.warning, weight="bold")
     head = _words(figure, title, size=TITLE_SIZE, colour=COLOURS.ink)
     foot = _words(figure, caption, size=SMALL_SIZE - 0.5, colour=COLOURS.quiet)
-    key = _legend(figure, handles)
+    key = _legend(figure, handles, manner.columns)
+    width = figure.get_figwidth()
+    left = PAD / width
+    rows = {place.rowspan.start for axes in figure.axes if (place := axes.get_subplotspec()) is not None}
     top, above, middle, below = (_height(figure, artist) for artist in (alarm, head, key, foot))
 
     def arrange(inches: float) -> tuple[float, float, float, float]:
         height = inches + top + above + middle + below + 2 * PAD
-        figure.set_size_inches(WIDTH, height)
-        left = PAD / WIDTH
+        figure.set_figheight(height)
         if alarm is not None:
             alarm.set(position=(left, 1 - PAD / height), verticalalignment="top")
         if head is not None:
@@ -176,18 +198,19 @@ def compose(
         if key is not None:
             key.set_bbox_to_anchor((0.5, (PAD + below) / height), transform=figure.transFigure)
         body = (left, (PAD + below + middle) / height, 1 - 2 * left, inches / height)
-        figure.set_layout_engine("constrained", rect=body, w_pad=0.0, h_pad=0.02, wspace=0.0, hspace=0.0)
+        across, up = manner.space
+        figure.set_layout_engine("constrained", rect=body, w_pad=across, h_pad=up, wspace=0.0, hspace=0.0)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         return body
 
     body = arrange(body_height)
-    for _ in range(4 if ratio is not None else 0):
+    for _ in range(manner.passes if ratio is not None else 0):
         slot = figure.axes[0].get_position(original=True)
-        lacking = slot.width * WIDTH * (ratio or 0.0) - slot.height * figure.get_figheight()
+        lacking = slot.width * width * (ratio or 0.0) - slot.height * figure.get_figheight()
         if abs(lacking) < 0.01:
             break
-        body_height += lacking
+        body_height += len(rows) * lacking
         body = arrange(body_height)
     return body
 
@@ -246,18 +269,20 @@ def wrap(figure: Figure, text: str, *, size: float, width: float, weight: str = 
 def _words(figure: Figure, text: str, *, size: float, colour: str, weight: str = "normal") -> Text | None:
     if not text.strip():
         return None
-    wrapped = wrap(figure, text, size=size, width=0.985 * (WIDTH - 2 * PAD), weight=weight)
+    room = 0.985 * (figure.get_figwidth() - 2 * PAD)
+    wrapped = wrap(figure, text, size=size, width=room, weight=weight)
     return figure.text(
         0, 0, wrapped, fontsize=size, fontweight=weight, color=colour, parse_math=False, linespacing=1.25
     )
 
 
-def _legend(figure: Figure, handles: Sequence[Artist]) -> Legend | None:
-    if not handles:
-        return None
-    for columns in (len(handles) if len(handles) <= 3 else 2, 2, 1):
+def _legend(figure: Figure, handles: Sequence[Artist], most: int | None) -> Legend | None:
+    start = len(handles) if most is None or len(handles) <= 3 else most
+    for columns in range(start, 0, -1):
         legend = figure.legend(handles=list(handles), loc="lower center", ncols=columns)
-        if legend.get_window_extent().width / figure.dpi <= WIDTH - 2 * PAD or columns == 1:
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        if columns == 1 or legend.get_window_extent().width / figure.dpi <= figure.get_figwidth() - 2 * PAD:
             return legend
         legend.remove()
     return None

@@ -1,7 +1,7 @@
 """What training reached: losses, errors and weight norms of several runs, by epoch and by update."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,21 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from study.figures.comparison import AXES, END, ZERO
+from study.figures.overlay import (
+    AXES,
+    END,
+    ZERO,
+    Limits,
+    check_runs,
+    configuration_entries,
+    draw_curve,
+    set_value_axis,
+    split_entries,
+)
 from study.figures.panels import compose_panels, hide_labels, looks, panel_grid, value_range
-from study.figures.scale import spans_decades
-from study.figures.style import COLOURS, MARKERS, STROKES, fold_offset, styled
+from study.figures.style import STROKES, fold_offset, styled
 
 TIMES = {"epoch": "training (epochs)", "update": "training (updates)"}
 """Columns of time, a column of panels each, and what their axes are called."""
@@ -29,13 +38,8 @@ ROWS: dict[str, dict[str, str]] = {
 SPLITS = dict(zip(("train", "test"), STROKES, strict=False))
 """The stroke of each split."""
 
-
-class Scale(NamedTuple):
-    """Limits of an axis, and whether it is logarithmic."""
-
-    low: float
-    high: float
-    log: bool
+SIZES = {"linewidth": 0.8, "markersize": 2.4}
+"""Of a curve and its markers, in points."""
 
 
 def training_curve(points: Iterable[tuple[str, float, int]], updates: int, epochs: float) -> pd.DataFrame:
@@ -87,56 +91,37 @@ def training_figure(
         for index, row in enumerate(rows):
             drawn = [(label, name) for label, own in curves.items() for name in ROWS[row] if name in own]
             values = {each: _values(curves[each[0]], each[1]) for each in drawn}
-            scale = _scale(row, np.concatenate(list(values.values())))
+            limits = Limits.about(np.concatenate(list(values.values())), linear=row == AXES["error"])
             for column, time in enumerate(TIMES):
                 axes = grid[column * len(rows) + index]
-                _set_axes(axes, row, scale)
+                set_value_axis(axes, limits, row)
                 for (label, name), y in values.items():
-                    own = look[groups[label]] | {"linestyle": SPLITS[ROWS[row][name]]}
-                    notes += _draw(axes, label, curves[label][time].to_numpy(dtype=float), y, scale, own)
+                    own = look[groups[label]] | {"linestyle": SPLITS[ROWS[row][name]], **SIZES}
+                    notes += _draw(axes, label, curves[label][time].to_numpy(dtype=float), y, limits, own)
                 ends = np.concatenate([own[time].to_numpy(dtype=float) for own in curves.values()])
                 axes.set_xlim(value_range(ends, log=False, below=0.03, above=0.03))
                 axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
                 axes.set_xlabel(TIMES[time])
                 fold_offset(axes.xaxis, " ")
                 hide_labels(axes, x=index < len(rows) - 1, y=column > 0)
-        handles: list[Artist] = [
-            Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in look.items()
-        ]
         shown = {split for row in rows for name, split in ROWS[row].items() if _has(curves, name)}
-        handles += [
-            Line2D([], [], label=split, color=COLOURS.ink, linewidth=1.0, linestyle=stroke)
-            for split, stroke in SPLITS.items()
-            if split in shown
-        ]
+        strokes = {split: stroke for split, stroke in SPLITS.items() if split in shown}
+        handles = [*configuration_entries(look), *split_entries(strokes), *notes]
         body = 1.55 * len(rows) + 0.6
-        compose_panels(figure, title=title, caption=caption, handles=[*handles, *notes], body_height=body)
+        compose_panels(figure, title=title, caption=caption, handles=handles, body_height=body)
     return figure
 
 
 def _draw(
-    axes: Axes, label: str, x: np.ndarray, y: np.ndarray, scale: Scale, look: dict[str, Any]
+    axes: Axes, label: str, x: np.ndarray, y: np.ndarray, limits: Limits, look: dict[str, Any]
 ) -> list[Artist]:
-    """Draw a curve, a dot where no line reaches a value, a cross where it ends before what is not finite."""
-    finite = np.isfinite(y)
-    zero = scale.log & finite & (y <= 0)
-    y = np.where(zero, scale.low, y)
-    spacing = max(1, len(y) // 6)
-    axes.plot(
-        x, y, label=label, gid=label, linewidth=0.8, zorder=3, markersize=2.4,
-        markevery=(2 * MARKERS.index(look["marker"]) % spacing, spacing), **look,
-    )  # fmt: skip
-    before, after = np.r_[True, finite[:-1]], np.r_[finite[1:], True]
-    alone = finite & ~(np.r_[False, finite[:-1]] | np.r_[finite[1:], False])
-    ends = finite & ~(before & after)
-    for at, mark in ((alone, {"marker": "o", "markersize": 2.4}), (ends, END), (zero, ZERO)):
-        if at.any():
-            own = {**mark, "color": look["color"], "linestyle": "none", "clip_on": mark is not ZERO}
-            axes.plot(x[at], y[at], zorder=5, **own)
+    """Draw a curve that ends before what is not finite; returns entries for the legend."""
+    lost = ~np.isfinite(y)
+    zero = draw_curve(axes, label, x, y, lost, limits, look)
     notes: list[Artist] = []
-    if not finite.all():
+    if lost.any():
         notes.append(Line2D([], [], label="not finite beyond ×", **END))
-    if zero.any():
+    if zero:
         notes.append(Line2D([], [], label="0, off the scale", **ZERO))
     return notes
 
@@ -152,25 +137,8 @@ def _values(curve: pd.DataFrame, name: str) -> np.ndarray:
     return 100.0 * (1.0 - values) if name.endswith("/accuracy") else values
 
 
-def _scale(row: str, values: np.ndarray) -> Scale:
-    """The axis that the panels of a row share."""
-    log = row != AXES["error"] and spans_decades(values)
-    return Scale(*value_range(values, log=log), log)
-
-
-def _set_axes(axes: Axes, row: str, scale: Scale) -> None:
-    if scale.log:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(numticks=7))
-        axes.yaxis.set_major_formatter(LogFormatterMathtext())
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set(ylim=(scale.low, scale.high), ylabel=row)
-    fold_offset(axes.yaxis, "\n")
-
-
 def _check(curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str]) -> None:
-    if not curves:
-        raise ValueError("curves must hold at least one run, got none")
+    check_runs("curves", curves, groups)
     for label, own in curves.items():
         columns = [str(each) for each in own]
         for name in TIMES:
@@ -181,5 +149,3 @@ def _check(curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str]) -> Non
             raise ValueError(f"curves must have a column of {known}, got {columns} for {label!r}")
         if own.empty:
             raise ValueError(f"curves must have at least one row, got none for {label!r}")
-        if label not in groups:
-            raise ValueError(f"groups must name the configuration of every run, got none for {label!r}")

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
+from study.kinds.drawing import Drawing
 from study.landscape.directions import NORMALIZATIONS
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -119,14 +117,9 @@ class Kind:
         geometry: from configuration and training to where the loss is read.
         grid: from configuration to the coordinates.
         measures: numbers read off one split of the landscape; a value that is not finite is kept.
-        axis_labels: of its pictures, by the names of its axes: what one step is.
-        figures: by file suffix (`` for the main one), from the landscape, a title, a caption and, where the
-            landscape is not to be trusted, a warning that says why.
         alike: from configuration to the settings, in words, in which two landscapes must agree to be drawn
             together: to differ in another misleads nobody. None is what goes without saying.
-        together: by file suffix, from landscapes by the label of their run, the group of each label (its
-            configuration), a title and a caption.
-        most_together: landscapes that such a figure can hold.
+        drawing: its pictures, of one landscape and of several together.
         needs_initialisation: whether, with a configuration, a file of weights alone is not enough.
     """
 
@@ -136,9 +129,6 @@ class Kind:
     geometry: Callable[[Any, Trained], Geometry]
     grid: Callable[[Any], Grid]
     measures: Callable[[Landscape, Any], Mapping[str, float]]
-    axis_labels: Mapping[str, str]
-    figures: Callable[[Landscape, str, str, str | None], Mapping[str, "Figure"]]
     alike: Callable[[Any], Mapping[str, Any]]
-    together: Callable[[Mapping[str, Landscape], Mapping[str, str], str, str], Mapping[str, "Figure"]]
-    most_together: int
+    drawing: Drawing
     needs_initialisation: Callable[[Any], bool] = lambda _config: False

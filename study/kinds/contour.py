@@ -2,26 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from study.analysis.measures import basin_extent, extremes
 from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
-from study.kinds.drawing import MOST_PLANES, plane_figures, planes_together
+from study.kinds.drawing import PlaneDrawing
+from study.kinds.rectangle import RectangleConfig
 from study.landscape.geometry import Plane
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
-AXIS_LABELS = {"alpha": "α (steps along δ)", "beta": "β (steps along η)"}
-
 
 @dataclass
-class PlaneConfig(RandomDirectionConfig):
+class PlaneConfig(RectangleConfig, RandomDirectionConfig):
     """A plane through the solution along two random directions."""
 
     alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
-    beta_range: list[float] | None = key("first and last β; null takes α's", length=2, increasing=True)
     points: int = key("number of grid points along α; the solution is evaluated besides", at_least=2)
     beta_points: int | None = key("number of grid points along β; null takes α's", at_least=2)
 
@@ -33,11 +30,7 @@ def geometry(config: PlaneConfig, trained: Trained) -> Plane:
 
 def grid(config: PlaneConfig) -> Grid:
     """Evenly spaced α (rows) and β (columns)."""
-    low, high = config.alpha_range
-    beta_low, beta_high = config.beta_range or config.alpha_range
-    return Grid.rectangle(
-        (low, high, config.points), (beta_low, beta_high, config.beta_points or config.points)
-    )
+    return config.rectangle(config.beta_points)
 
 
 def measures(landscape: Landscape, config: PlaneConfig) -> Mapping[str, float]:
@@ -47,8 +40,7 @@ def measures(landscape: Landscape, config: PlaneConfig) -> Mapping[str, float]:
 
 def alike(config: PlaneConfig) -> Mapping[str, Any]:
     """What one step means, and the same axes."""
-    ranges = {"α range": config.alpha_range, "β range": config.beta_range or config.alpha_range}
-    return {**config.read_alike, **config.direction_alike, **ranges}
+    return {**config.read_alike, **config.direction_alike, **config.ranges_alike}
 
 
 KIND = Kind(
@@ -58,9 +50,6 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    axis_labels=AXIS_LABELS,
     alike=alike,
-    figures=partial(plane_figures, axis_labels=AXIS_LABELS),
-    together=partial(planes_together, axis_labels=AXIS_LABELS),
-    most_together=MOST_PLANES,
+    drawing=PlaneDrawing({"alpha": "α (steps along δ)", "beta": "β (steps along η)"}),
 )

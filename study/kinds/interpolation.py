@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from study.analysis.measures import extremes, largest_rise
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind, LandscapeConfig, Trained
-from study.kinds.drawing import MOST_LINES, line_figures, lines_together
+from study.kinds.drawing import LineDrawing
 from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
-
-AXIS_LABELS = {"alpha": "α (0 = initialisation, 1 = solution)"}
 
 
 @dataclass
@@ -65,10 +62,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    axis_labels=AXIS_LABELS,
     alike=alike,
-    figures=partial(line_figures, axis_labels=AXIS_LABELS),
-    together=partial(lines_together, axis_labels=AXIS_LABELS),
-    most_together=MOST_LINES,
+    drawing=LineDrawing({"alpha": "α (0 = initialisation, 1 = solution)"}),
     needs_initialisation=lambda config: config.start_seed is None,
 )

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from study.analysis.measures import basin_extent, extremes
 from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
-from study.kinds.drawing import MOST_LINES, line_figures, lines_together
+from study.kinds.drawing import LineDrawing
 from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
-
-AXIS_LABELS = {"alpha": "α (steps along the direction δ; 0 = solution)"}
 
 
 @dataclass
@@ -52,9 +49,6 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    axis_labels=AXIS_LABELS,
     alike=alike,
-    figures=partial(line_figures, axis_labels=AXIS_LABELS),
-    together=partial(lines_together, axis_labels=AXIS_LABELS),
-    most_together=MOST_LINES,
+    drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = solution)"}),
 )

@@ -6,27 +6,23 @@ Equation 2, which the text states beside it, is the kind `contour`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from study.analysis.measures import extremes
 from study.keys import key
 from study.kinds.base import Kind, OneSolutionConfig, Trained
-from study.kinds.drawing import MOST_PLANES, plane_figures, planes_together
+from study.kinds.drawing import PlaneDrawing
+from study.kinds.rectangle import RectangleConfig
 from study.landscape.geometry import Scaling
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
-AXIS_LABELS = {"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}
-
 
 @dataclass
-class ScalingConfig(OneSolutionConfig):
+class ScalingConfig(RectangleConfig, OneSolutionConfig):
     """The multiples α (1 + β) θ* of the solution."""
 
     alpha_range: list[float] = key("first and last α; (1, 0) is the solution", length=2, increasing=True)
-    beta_range: list[float] | None = key("first and last β; null takes α's", length=2, increasing=True)
-    points: int = key("number of grid points along each axis; the solution is evaluated besides", at_least=2)
 
 
 def geometry(_config: ScalingConfig, trained: Trained) -> Scaling:
@@ -36,9 +32,7 @@ def geometry(_config: ScalingConfig, trained: Trained) -> Scaling:
 
 def grid(config: ScalingConfig) -> Grid:
     """Evenly spaced α (rows) and β (columns)."""
-    low, high = config.alpha_range
-    beta_low, beta_high = config.beta_range or config.alpha_range
-    return Grid.rectangle((low, high, config.points), (beta_low, beta_high, config.points))
+    return config.rectangle()
 
 
 def measures(landscape: Landscape, _config: ScalingConfig) -> Mapping[str, float]:
@@ -48,8 +42,7 @@ def measures(landscape: Landscape, _config: ScalingConfig) -> Mapping[str, float
 
 def alike(config: ScalingConfig) -> Mapping[str, Any]:
     """How it is read, and the same axes."""
-    ranges = {"α range": config.alpha_range, "β range": config.beta_range or config.alpha_range}
-    return {**config.read_alike, **ranges}
+    return {**config.read_alike, **config.ranges_alike}
 
 
 KIND = Kind(
@@ -59,9 +52,6 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    axis_labels=AXIS_LABELS,
     alike=alike,
-    figures=partial(plane_figures, axis_labels=AXIS_LABELS),
-    together=partial(planes_together, axis_labels=AXIS_LABELS),
-    most_together=MOST_PLANES,
+    drawing=PlaneDrawing({"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}),
 )

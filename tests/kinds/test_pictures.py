@@ -56,14 +56,16 @@ def looked(kind: str, splits: tuple[str, ...] = ("",)) -> Landscape:
     ],
 )
 def test_axes_say_what_one_step_is(kind: str, labels: list[str]) -> None:
-    assert list(KINDS[kind].axis_labels.values()) == labels
-    for figure in KINDS[kind].figures(looked(kind), "title", "caption", None).values():
+    assert list(KINDS[kind].drawing.axis_labels.values()) == labels
+    for figure in KINDS[kind].drawing.figures(looked(kind), "title", "caption", None).values():
         axes = figure.axes[0]
         assert [axes.get_xlabel(), axes.get_ylabel()][: len(labels)] == labels
 
 
 def test_a_plane_of_two_splits_names_the_split_in_title_and_colour_bar() -> None:
-    drawn = KINDS["contour"].figures(looked("contour", ("train", "test")), "On a plane", "caption", None)
+    drawn = KINDS["contour"].drawing.figures(
+        looked("contour", ("train", "test")), "On a plane", "caption", None
+    )
     assert list(drawn) == ["", ".surface", ".test", ".test.surface"]
     for suffix, split in (("", "train"), (".test", "test")):
         assert f"On a plane: {split} split" in {text.get_text() for text in drawn[suffix].texts}

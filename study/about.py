@@ -1,0 +1,89 @@
+"""What a run is, in words and numbers, for its record and its mirror."""
+
+import subprocess
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from study.config import MlflowConfig, StudyConfig
+from study.identity import seeds
+from study.keys import hashed
+from study.paths import root
+from study.prepare import Prepared
+from study.tracking.tracker import without_credentials
+from study.training.models import count_parameters
+
+
+def about(prepared: Prepared) -> dict[str, Any]:
+    """What the run is, for its record and its mirror."""
+    config, data, source = prepared.config, prepared.data, prepared.source
+    init_seed, order_seed = seeds(config)
+    seed = str(init_seed) if init_seed == order_seed else f"{init_seed}/{order_seed}"
+    name = " · ".join([
+        config.model.name,
+        data.name,
+        config.optimizer.name,
+        f"bs{config.training.batch_size}",
+        f"seed {seed}",
+    ])
+    structured = shown(config)
+    tags = {
+        "config_hash": prepared.identity.config_hash,
+        "training_hash": prepared.identity.training_hash,
+        "study": getattr(config.tracking, "experiment", "study"),
+        "git_commit": _git_commit(),
+    }
+    if source is not None:
+        tags["checkpoint"] = source.label
+    return {
+        "name": name,
+        "note": f"{name}; landscapes: {', '.join(config.landscape) or 'none'}. Its report is `report.md`.",
+        "tags": {key: value for key, value in tags.items() if value},
+        "choices": prepared.choices,
+        "identity": prepared.identity.content,
+        "landscapes": list(config.landscape),
+        "parameters": count_parameters(prepared.model),
+        "settings": flat(hashed(config)),
+        "params": flat(OmegaConf.to_container(structured, resolve=True)),
+        "data": [
+            {
+                "name": f"{data.name}/{split}",  # MLflow takes two of one name and digest for one
+                "digest": data.digest[:32],
+                "source": getattr(config.data, "root", data.name),
+                "context": split,
+                "profile": f'{{"examples": {len(examples)}, "input_shape": {list(data.input_shape)}}}',
+            }
+            for split, examples in (("train", data.train), ("test", data.test))
+        ],
+    }
+
+
+def shown(config: StudyConfig) -> DictConfig:
+    """The configuration as it may be kept and uploaded: without the credentials of a store."""
+    structured = OmegaConf.structured(config)
+    assert isinstance(structured, DictConfig)
+    if isinstance(config.tracking, MlflowConfig) and config.tracking.uri is not None:
+        structured.tracking.uri = without_credentials(config.tracking.uri)
+    return structured
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested configuration as one level, `training.batch_size`; lists stay whole."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    return {
+        name: value
+        for key, below in tree.items()
+        for name, value in flat(below, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def _git_commit() -> str:
+    """The commit of the checkout that this code is, `-dirty` where files differ from it; else nothing."""
+    if not (root() / "pyproject.toml").is_file():
+        return ""  # an installed wheel, in whatever repository
+    asked = ["git", "-C", str(root()), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
