@@ -9,11 +9,12 @@ import torch
 from study import build
 from study.config import ComparisonConfig, EvaluationConfig
 from study.landscape.evaluate import evaluate
+from study.landscape.executors import Executor
 from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
-from study.look import LOSS, Reading
+from study.look import LOSS, Reading, point_store
 from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_model
@@ -83,6 +84,7 @@ def join(
     pair: Pair,
     config: ComparisonConfig,
     evaluation: EvaluationConfig,
+    executor: Executor,
     record: Record,
     data: DataSet,
     on_point: Callable[[int, int], None] | None = None,
@@ -95,6 +97,7 @@ def join(
         pair: of the same data and architecture.
         config: range, points and examples.
         evaluation: how points are evaluated.
+        executor: who computes them.
         record: where the result is kept.
         data: of both runs.
         on_point: called with (points done, points in all).
@@ -106,7 +109,7 @@ def join(
         "points": config.points,
         "examples": config.examples,
         "statistics_examples": evaluation.statistics_examples,
-        "micro_batch": evaluation.micro_batch,
+        "plan": [evaluation.micro_batch, evaluation.precision, evaluation.compile, evaluation.points_at_once],
         "weights": [run.record.files()[solution_file(run)] for run in runs],
     }
     if record.holds(file) and record.holds(about) and record.read_json(about) == key:
@@ -114,7 +117,8 @@ def join(
     torch.set_num_threads(evaluation.threads)
     device = pair.start.settings["training.device"]
     data = data.to(device)
-    model = build.model(saved_model(pair.start.record), data, 0, device)
+    network = saved_model(pair.start.record)
+    model = build.model(network, data, 0, device)
     states = [decode_weights(run.record.read(solution_file(run)))[0] for run in runs]
     start, end = (Weights.from_state(model, state) for state in states)
     low, high = config.alpha_range
@@ -125,6 +129,8 @@ def join(
         reading.batches,
         Line.between(start, end),
         Grid.line(low, high, config.points),
+        executor=executor,
+        store=point_store(str(record.output_dir), network, pair.start.code_digests),
         on_point=on_point,
         **reading.settings,
     )

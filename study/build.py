@@ -1,6 +1,7 @@
 """From configuration to objects: one explicit choice for each name, no import of a configured target."""
 
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import Any, cast
 
 import torch
@@ -14,16 +15,20 @@ from study.config import (
     CustomModelConfig,
     DataConfig,
     DigitsConfig,
+    ExecutorConfig,
+    JoblibConfig,
     MilestonesConfig,
     MlpConfig,
     ModelConfig,
     OptimizerConfig,
+    RayConfig,
     StepConfig,
     StudyConfig,
     TorchvisionConfig,
     TrainingConfig,
 )
 from study.errors import ConfigError
+from study.landscape.executors import Executor, Joblib, Ray, Serial
 from study.training import sources
 from study.training.custom import source_digest
 from study.training.data import Augmentation, DataSet, limit
@@ -33,6 +38,22 @@ from study.training.models.custom import custom as custom_model
 from study.training.models.mlp import mlp
 from study.training.optimizers import build_optimizer, scaled_learning_rate
 from study.training.schedules import Budget, Constant, Cosine, Milestones, Schedule, Step, Warmup
+
+
+def executor(config: ExecutorConfig) -> Executor:
+    """Who computes the points of a landscape.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
+    match config:
+        case RayConfig():
+            if find_spec("ray") is None:
+                raise ConfigError("executor", "must be installed: pip install 'landscape-study[ray]'", "ray")
+            return Ray(config.workers, config.threads, config.address, config.gpus_per_worker)
+        case JoblibConfig():
+            return Joblib(config.workers, config.threads)
+    return Serial()
 
 
 def data_set(config: DataConfig) -> DataSet:

@@ -14,6 +14,7 @@ from study.analysis.rank import rank_correlation
 from study.between import SPLITS, Pair, choose_pairs, join, why_not
 from study.config import ComparisonConfig, EvaluationConfig
 from study.kinds import KINDS
+from study.landscape.executors import Executor
 from study.landscape.result import Landscape
 from study.members import Member, Members
 from study.record import Record
@@ -73,6 +74,7 @@ def compare(
     members: Members,
     config: ComparisonConfig,
     evaluation: EvaluationConfig,
+    executor: Executor,
     kept: Record,
     progress: Progress,
 ) -> Comparison:
@@ -82,6 +84,7 @@ def compare(
         members: the runs.
         config: what is added to them.
         evaluation: how points between minima are evaluated.
+        executor: who computes them.
         kept: where those points are kept, and read back from.
         progress: shows how far an evaluation is, by its name.
     """
@@ -90,7 +93,7 @@ def compare(
     _compare_training(result)
     for name in dict.fromkeys(name for run in members.runs for name in run.about["landscapes"]):
         _compare_landscapes(name, result)
-    joined = list(_joined(result, config, evaluation, kept, progress))
+    joined = list(_joined(result, config, evaluation, executor, kept, progress))
     _compare_between(joined, result)
     _compare_measures(result)
     return result
@@ -207,6 +210,7 @@ def _joined(
     result: Comparison,
     config: ComparisonConfig,
     evaluation: EvaluationConfig,
+    executor: Executor,
     kept: Record,
     progress: Progress,
 ) -> Iterator[tuple[Pair, Landscape]]:
@@ -229,7 +233,8 @@ def _joined(
             result.left_out.append(LeftOut("between", words, reason))
             continue
         with progress(f"between {words}") as on_point:
-            yield pair, join(pair, config, evaluation, kept, loaded[pair.start.data_digest], on_point)
+            data = loaded[pair.start.data_digest]
+            yield pair, join(pair, config, evaluation, executor, kept, data, on_point)
 
 
 def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Comparison) -> None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from study import build
 from study.compare import compare
 from study.comparison_report import keep_comparison
 from study.config import StudyConfig
@@ -75,7 +76,8 @@ def compare_runs(
         with marking_bad_ends(record, patient):
             record.set_state(State.RUNNING)
             record.remove("error.txt")
-            comparison = compare(Members.of(finished), config.comparison, config.evaluation, record, progress)
+            members, executor = Members.of(finished), build.executor(config.executor)
+            comparison = compare(members, config.comparison, config.evaluation, executor, record, progress)
             keep_comparison(
                 record, comparison, title=f"Comparison of {len(finished)} runs", about={}, failed=unfinished
             )

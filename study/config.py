@@ -6,6 +6,7 @@ from typing import Any
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, MOST_THREADS, key
 from study.kinds import KINDS, LandscapeConfig
+from study.landscape.plan import PRECISIONS
 
 
 @dataclass
@@ -205,6 +206,14 @@ class EvaluationConfig:
     """How points of a landscape are evaluated."""
 
     micro_batch: int | None = key("examples in one forward pass; null follows the plan's rule", at_least=32)
+    precision: str = key(
+        "float32, or bfloat16, whose error is then measured on a sample of points", choices=PRECISIONS
+    )
+    compile: bool = key("send the forward pass through torch.compile")
+    points_at_once: int | None = key(
+        "points that share a pass where statistics are frozen; null is 1 on a processor, more on a GPU",
+        at_least=1,
+    )
     threads: int = key("threads of one process in evaluation", at_least=1, at_most=MOST_THREADS, hashed=False)
     statistics_examples: int = key(
         "training examples from which running statistics are recomputed", at_least=2
@@ -223,6 +232,29 @@ class ComparisonConfig:
         "size of the fixed random subset of each split that is read; null reads all", at_least=2
     )
     pairs: int = key("the most pairs of runs that are joined; 0 joins none", at_least=0)
+
+
+@dataclass
+class ExecutorConfig:
+    """Who computes the points of a landscape: this process."""
+
+    name: str = key("which executor; set by the choice in the group `executor`")
+
+
+@dataclass
+class JoblibConfig(ExecutorConfig):
+    """Processes of this machine."""
+
+    workers: int = key("processes, or Ray actors, that compute points", at_least=1)
+    threads: int = key("threads of each worker", at_least=1, at_most=MOST_THREADS)
+
+
+@dataclass
+class RayConfig(JoblibConfig):
+    """Actors of a Ray cluster."""
+
+    address: str | None = key("of a running Ray cluster, auto for this machine's; null starts one here")
+    gpus_per_worker: float = key("GPUs asked of Ray for each worker, which then computes on one", at_least=0)
 
 
 @dataclass
@@ -263,6 +295,7 @@ class StudyConfig:
     training: TrainingConfig = key("how it is trained")
     landscape: dict[str, LandscapeConfig] = key("what is looked at, by name")
     evaluation: EvaluationConfig = key("how points are evaluated")
+    executor: ExecutorConfig = key("who computes the points", hashed=False)
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
     tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
     checkpoint: str | None = key(
@@ -278,7 +311,9 @@ class StudyConfig:
             ConfigError: if a section's name or kind is not its choice's, or a landscape's name no file's.
         """
         sections = {"training.schedule": self.training.schedule}
-        sections |= {name: getattr(self, name) for name in ("data", "model", "optimizer", "tracking")}
+        sections |= {
+            name: getattr(self, name) for name in ("data", "model", "optimizer", "executor", "tracking")
+        }
         for name, section in sections.items():
             if section.name not in NAMES[type(section)]:
                 rule = (
@@ -315,6 +350,9 @@ NAMES: dict[type, tuple[str, ...]] = {
     CosineConfig: ("cosine",),
     StepConfig: ("step",),
     MilestonesConfig: ("milestones",),
+    ExecutorConfig: ("serial",),
+    JoblibConfig: ("joblib",),
+    RayConfig: ("ray",),
     TrackingConfig: ("none",),
     MlflowConfig: ("local", "server"),
 }
@@ -335,6 +373,9 @@ SCHEMAS: dict[str, type] = {
     "training/schedule/cosine": CosineConfig,
     "training/schedule/step": StepConfig,
     "training/schedule/milestones": MilestonesConfig,
+    "executor/serial": ExecutorConfig,
+    "executor/joblib": JoblibConfig,
+    "executor/ray": RayConfig,
     "tracking/none": TrackingConfig,
     "tracking/mlflow": MlflowConfig,
     **{f"landscape/{name}": kind.schema for name, kind in KINDS.items()},

@@ -9,7 +9,7 @@ from typing import Any
 from study.config import StudyConfig
 from study.keys import hashed
 
-NUMERICS_VERSION = 1  # raised by every change that gives other numbers from the same configuration
+NUMERICS_VERSION = 2  # raised by every change that gives other numbers from the same configuration
 HASH_LENGTH = 16
 TRAINING_SECTIONS = ("data", "model", "optimizer", "training")
 
@@ -27,6 +27,11 @@ class Identity:
     config_hash: str
     training_hash: str
     content: dict[str, Any]
+
+    @property
+    def code_digests(self) -> dict[str, str]:
+        """By path, of the source of custom data and models."""
+        return self.content["training"]["code_digests"]
 
 
 def identify(

@@ -1,20 +1,27 @@
 """One configured landscape of a trained network: evaluated, measured, checked against itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 from torch.nn import functional
 
-from study.config import EvaluationConfig
+from study.config import EvaluationConfig, ModelConfig
+from study.identity import NUMERICS_VERSION
+from study.keys import hashed
 from study.kinds import KINDS, LandscapeConfig, Trained
 from study.landscape.evaluate import evaluate
 from study.landscape.evaluator import Task
-from study.landscape.geometry import BatchStatistics
+from study.landscape.executors import Executor, Serial
+from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.result import Landscape
 from study.landscape.statistics import layers_with_running_statistics
+from study.landscape.store import PointStore
+from study.landscape.survey import Survey
+from study.record import POINTS
 from study.training.data import DataSet, Examples
 from study.training.loop import EVALUATION_BATCH, mean_loss
 
@@ -70,6 +77,9 @@ class Reading:
             settings={
                 "statistics_data": [(gathered.inputs, gathered.targets)],
                 "micro_batch": evaluation.micro_batch,
+                "precision": evaluation.precision,
+                "compile": evaluation.compile,
+                "points_at_once": evaluation.points_at_once,
                 "population": {name: len(split) for name, split in whole.items()},
             },
         )
@@ -81,6 +91,8 @@ def look(
     model: nn.Module,
     data: DataSet,
     trained: Trained,
+    executor: Executor,
+    store: PointStore | None = None,
     on_point: Callable[[int, int], None] | None = None,
 ) -> Look:
     """Evaluate a landscape, and check it.
@@ -91,6 +103,8 @@ def look(
         model: the architecture, with the solution's weights in it; left as it is.
         data: the splits.
         trained: what is looked at.
+        executor: who computes the points.
+        store: of finished points.
         on_point: called with (points done, points in all).
     """
     kind = KINDS[config.kind]
@@ -105,6 +119,9 @@ def look(
         geometry,
         kind.grid(config),
         batch_statistics=policy,
+        tolerance=config.tolerance,
+        executor=executor,
+        store=store,
         on_point=on_point,
         **settings,
     )
@@ -114,20 +131,62 @@ def look(
         for measure, value in kind.measures(landscape.split(name), config).items()
     }
     at_solution = landscape.points[trained.solution_name].values
-    with Task.of(model, LOSS, batches, policy, **settings).open() as evaluator:
-        again = evaluator.measure(trained.solution).values
-    stored = again
-    if policy != "frozen":
-        with Task.of(model, LOSS, batches, "frozen", **settings).open() as evaluator:
-            stored = evaluator.measure(trained.solution).values
+
+    def again(batch_statistics: BatchStatistics, **other: Any) -> dict[str, float]:
+        """The solution's own values, by the engine, apart from the landscape."""
+        task = Task.of(
+            model, LOSS, batches, batch_statistics, device=executor.device, **{**settings, **other}
+        )
+        here = Geometry(trained.solution, (trained.solution.flat,), {})
+        with (executor if executor.device else Serial()).open(Survey(task, here, False)) as mapper:
+            ((_coordinates, measured),) = mapper([()])
+        return measured.values
+
+    stored = again("frozen")  # at a checkpoint, interpolated statistics are its own too
+    checked = again(policy) if policy == "recomputed" else stored
+    exact = stored if evaluation.precision == "float32" else again("frozen", precision="float32")
     for name, examples in splits.items():
         by_training = mean_loss(model, examples, EVALUATION_BATCH).loss
         measures |= {
-            f"{name}/self_check": abs(at_solution[f"{name}/loss"] - again[f"{name}/loss"]),
-            f"{name}/self_check_training": abs(stored[f"{name}/loss"] - by_training)
+            f"{name}/self_check": abs(at_solution[f"{name}/loss"] - checked[f"{name}/loss"]),
+            f"{name}/self_check_training": abs(exact[f"{name}/loss"] - by_training)
             / max(abs(by_training), 1e-12),
         }
         if layers_with_running_statistics(model):
             gap = at_solution[f"{name}/loss"] - stored[f"{name}/loss"]
             measures[f"{name}/batch_statistics_gap"] = gap
+        measures |= {f"{name}/{measure}": value for measure, value in stated_errors(landscape, name).items()}
     return Look(landscape, measures)
+
+
+def stated_errors(landscape: Landscape, split: str) -> dict[str, float]:
+    """What the landscape says of its own errors, as measures; nothing where every cell is exact.
+
+    `interpolation_error`: the largest relative error of the cells that were drawn to measure it;
+    `precision_error`: of the points that were drawn to hold bfloat16 against float32.
+    """
+    stated = {}
+    interpolation = landscape.provenance.get("interpolation", {}).get("errors", {})
+    if f"{split}/loss" in interpolation:
+        stated["interpolation_error"] = interpolation[f"{split}/loss"]["largest"]
+    precision = landscape.provenance.get("precision_error", {}).get("relative", {})
+    if precision.get(f"{split}/loss"):
+        stated["precision_error"] = precision[f"{split}/loss"]["largest"]
+    return stated
+
+
+def point_store(output_dir: str, model: ModelConfig, code_digests: Mapping[str, str]) -> PointStore:
+    """Where finished points of a network are kept between starts, for every run in `output_dir`.
+
+    Args:
+        output_dir: as the run's.
+        model: its network.
+        code_digests: of its own code.
+    """
+    about = {
+        "loss": "cross-entropy",
+        "model": hashed(model),
+        "code": dict(code_digests),
+        "numerics": NUMERICS_VERSION,
+    }
+    return PointStore(Path(output_dir) / POINTS, about)

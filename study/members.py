@@ -60,6 +60,11 @@ class Member:
         return self.about["identity"]["training"]["data_digest"]
 
     @property
+    def code_digests(self) -> dict[str, str]:
+        """By path, of the source of custom data and models."""
+        return self.about["identity"]["training"]["code_digests"]
+
+    @property
     def training_hash(self) -> str:
         """Of the training that reached its weights."""
         return self.about["tags"]["training_hash"]

@@ -77,6 +77,7 @@ def prepare(
     if augmentation is not None:
         augmentation(data.train.inputs[:1], torch.Generator())  # refuses what is no image, or too small
     build.optimizer(config, model)
+    build.executor(config.executor)
     source = load_source(config.checkpoint, config.output_dir) if config.checkpoint else None
     if source is not None:
         load_weights(model, source.solution)

@@ -22,7 +22,7 @@ from study.files import link_atomically, locked, write_atomically
 
 log = logging.getLogger(__name__)
 
-RUNS, SWEEPS, COMPARISONS = "runs", "sweeps", "comparisons"  # folders of output_dir
+RUNS, SWEEPS, COMPARISONS, POINTS = "runs", "sweeps", "comparisons", "points"  # folders of output_dir
 MANIFEST = "manifest.json"
 MIRROR = "mirror.json"
 

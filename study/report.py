@@ -45,6 +45,7 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         parts.append(f"‖θ*‖ = {about['center_norm']:.3g}")
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
+    parts += _stated_errors(about)
     init_seed, _order = seeds(study)
     parts.append(f"seed {init_seed}; run {prepared.identity.config_hash}")
     return "; ".join(parts) + "."
@@ -119,6 +120,25 @@ def closing_table(record: Record) -> list[tuple[str, float]]:
     shown = [(key, values[key]) for key in FINAL if key in values]
     skipped = ("train/", "test/", "weights/", "training/")
     return shown + [item for item in values.items() if not item[0].startswith(skipped)]
+
+
+def _stated_errors(about: Mapping[str, Any]) -> list[str]:
+    """In words, how far a landscape's losses may be from the exact ones; nothing where they are exact."""
+    words = []
+    if (found := about.get("interpolation")) is not None:
+        count = found["evaluated"]
+        whole = count + found["interpolated"]
+        words.append(f"{count:,} of {whole:,} cells evaluated")
+        if found["interpolated"]:
+            largest, drawn = max(error["largest"] for error in found["errors"].values()), found["drawn"]
+            words[-1] += (
+                f", the others interpolated: within {100 * largest:.2g}% on {drawn} of them drawn at random, "
+                "so in 95% of all at 95% confidence"
+            )
+    if (found := about.get("precision_error")) is not None:
+        largest = max(error.get("largest", 0.0) for error in found["relative"].values())
+        words.append(f"in bfloat16: within {100 * largest:.2g}% of float32 on {found['points']} points")
+    return words
 
 
 def _examples(count: int, population: int) -> str:

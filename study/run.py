@@ -19,7 +19,7 @@ from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
-from study.look import look
+from study.look import look, point_store
 from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
 from study.source import TRAINING, checkpoint_name
@@ -164,11 +164,22 @@ def _look(
     name: str, config: LandscapeConfig, prepared: Prepared, record: Record, trained: Trained
 ) -> list[str]:
     """Evaluate a landscape, unless that is finished, and draw it. Returns the self-checks that failed."""
-    stem = f"landscapes/{name}"
+    stem, study = f"landscapes/{name}", prepared.config
     if not (record.holds(f"{stem}.npz") and record.holds(f"{stem}.json")):
         with progress(name) as on_point:
             started = time.perf_counter()
-            seen = look(config, prepared.config.evaluation, prepared.model, prepared.data, trained, on_point)
+            seen = look(
+                config,
+                study.evaluation,
+                prepared.model,
+                prepared.data,
+                trained,
+                build.executor(study.executor),
+                point_store(study.output_dir, study.model, prepared.identity.code_digests)
+                if study.reuse
+                else None,
+                on_point,
+            )
             seconds = time.perf_counter() - started
         record.write(f"{stem}.npz", seen.landscape.to_bytes())
         measures = {key: value if isfinite(value) else str(value) for key, value in seen.measures.items()}

@@ -226,7 +226,14 @@ def _conclude(
         settings = {"comparison": asdict(config.comparison), "version": __version__, "failed": failed}
         kept = record.holds(SETTINGS) and record.read_json(SETTINGS) == settings
         if repeated or not kept or not all(record.holds(name) for name in record.files()):
-            comparison = compare(members, config.comparison, config.evaluation, record, progress)
+            comparison = compare(
+                members,
+                config.comparison,
+                config.evaluation,
+                build.executor(config.executor),
+                record,
+                progress,
+            )
             about = {"Question": study.question, "Source": study.source} if study else {}
             title = record.read_json("run.json")["name"]
             keep_comparison(record, comparison, title=title, about=about, failed=failed)

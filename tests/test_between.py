@@ -10,6 +10,7 @@ import torch
 from study import build
 from study.between import Pair, choose_pairs, join, solution_file, why_not
 from study.config import ComparisonConfig, StudyConfig
+from study.landscape.executors import Serial
 from study.members import Members
 from study.record import COMPARISONS, Record
 from study.run import Outcome
@@ -98,7 +99,7 @@ def test_the_line_has_the_loss_of_every_mix_of_the_two(members, settings: StudyC
     assert why_not(pair) is None
     kept = Record.at(output_dir, "test", COMPARISONS)
     data = build.data_set(settings.data)
-    landscape = join(pair, settings.comparison, settings.evaluation, kept, data)
+    landscape = join(pair, settings.comparison, settings.evaluation, Serial(), kept, data)
     assert landscape.axes["alpha"].tolist() == [-0.5, 0.25, 1.0]
     assert list(landscape.points) == ["start", "end"]
     assert landscape.splits == ["train", "test"]
@@ -130,12 +131,12 @@ def test_a_line_is_evaluated_once_and_anew_under_other_settings(
     (pair,), _beyond = choose_pairs(found, 1)
     kept = Record.at(output_dir, "test", COMPARISONS)
     data = build.data_set(settings.data)
-    first = join(pair, settings.comparison, settings.evaluation, kept, data)
-    again = join(pair, settings.comparison, settings.evaluation, kept, data)
+    first = join(pair, settings.comparison, settings.evaluation, Serial(), kept, data)
+    again = join(pair, settings.comparison, settings.evaluation, Serial(), kept, data)
     assert len(calls) == 1
     np.testing.assert_array_equal(again.values["train/loss"], first.values["train/loss"])
     finer = replace(settings.comparison, points=4)
-    assert join(pair, finer, settings.evaluation, kept, data).shape == (4,)
+    assert join(pair, finer, settings.evaluation, Serial(), kept, data).shape == (4,)
     assert len(calls) == 2
 
 
@@ -144,5 +145,5 @@ def test_the_threads_of_the_evaluation_are_set(members, settings: StudyConfig, o
     (pair,), _beyond = choose_pairs(found, 1)
     torch.set_num_threads(2)
     kept = Record.at(output_dir, "test", COMPARISONS)
-    join(pair, settings.comparison, settings.evaluation, kept, build.data_set(settings.data))
+    join(pair, settings.comparison, settings.evaluation, Serial(), kept, build.data_set(settings.data))
     assert torch.get_num_threads() == settings.evaluation.threads == 1

@@ -18,6 +18,7 @@ from study.figures import measures as measure_figures
 from study.figures import planes as plane_figures
 from study.figures import training as training_figures
 from study.kinds import KINDS
+from study.landscape.executors import Serial
 from study.members import Members
 from study.record import COMPARISONS, Record, State
 from study.run import Outcome
@@ -63,7 +64,7 @@ def compared(
         config = tiny("comparison.points=3", *settings)
         members = Members.of([start(*job, **rest).record for job in jobs])
         kept = Record.at(output_dir, "test", COMPARISONS)
-        return compare(members, config.comparison, config.evaluation, kept, silent)
+        return compare(members, config.comparison, config.evaluation, Serial(), kept, silent)
 
     return of
 

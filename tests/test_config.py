@@ -23,9 +23,10 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 import study.run
 import study.train
 from study.compare import compare
-from study.config import NAMES, SCHEMAS, StudyConfig
+from study.config import NAMES, SCHEMAS, ExecutorConfig, StudyConfig
 from study.errors import ConfigError
 from study.keys import Rule, walk
+from study.landscape.executors import Serial
 from study.landscape.result import Landscape
 from study.members import Members
 from study.paths import root
@@ -129,7 +130,14 @@ BUDGET = {
     "device": Refused("meta"),
 }
 SCALED = {"training.scale_learning_rate": "linear"}
-ANYWHERE = {"kind": Refused("elsewhere"), "split": "test", "examples": 48, "subset_seed": 1, "points": 4}
+ANYWHERE = {
+    "kind": Refused("elsewhere"),
+    "split": "test",
+    "examples": 48,
+    "subset_seed": 1,
+    "tolerance": 0.5,
+    "points": 4,
+}
 ABOUT_SOLUTION = {
     **ANYWHERE,
     "batch_statistics": "recomputed",
@@ -216,9 +224,30 @@ CASES = {
         {"name": Refused("none"), "uri": "http://there:1", "experiment": "mine", "upload_checkpoints": "all"},
         {"tracking.uri": "http://here:1"},
     ),
+    "executor/serial": Case({"name": Refused("ray")}),
+    "executor/joblib": Case({"name": Refused("ray"), "workers": 3, "threads": 2}),
+    "executor/ray": Case({
+        "name": Refused("joblib"),
+        "workers": 3,
+        "threads": 2,
+        "address": "auto",
+        "gpus_per_worker": 0.5,
+    }),
     "evaluation": Case(
-        {"micro_batch": 32, "threads": 2, "statistics_examples": 30},
-        {**looking("interpolation"), "evaluation.statistics_examples": 50},
+        {
+            "micro_batch": 32,
+            "precision": "bfloat16",
+            "compile": True,
+            "points_at_once": 3,
+            "threads": 2,
+            "statistics_examples": 30,
+        },
+        {
+            **looking("line"),
+            **looking("interpolation"),
+            "landscape": "[interpolation,line]",
+            "evaluation.statistics_examples": 50,
+        },
         section="evaluation",
     ),
     "comparison": Case(
@@ -317,6 +346,13 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
         }
         return NullTracker()
 
+    def executor(config: ExecutorConfig) -> Serial:
+        calls["executor"] = make_executor(config)
+        return Serial()
+
+    make_executor = study.run.build.executor
+    monkeypatch.setattr(study.run.build, "executor", executor)
+    monkeypatch.setattr(torch, "compile", lambda function, **_settings: function)  # tested with the plan
     monkeypatch.setattr("os.fsync", lambda _file: None)  # no machine stops in the middle of these tests
     monkeypatch.setattr(sources, "from_torchvision", files)
     monkeypatch.setattr(sources, "digits", digits)
@@ -339,7 +375,7 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
                 done[name] = {
                     key: array.tolist() for key, array in {**landscape.axes, **landscape.values}.items()
                 }
-                done["plan"] = landscape.provenance["plan"]
+                done[f"plan of {name}"] = landscape.provenance["plan"]
         done["metrics"] = [(point.key, point.step, point.value) for point in record.metrics()]
         return Observed(prepared, done)
 
@@ -364,7 +400,7 @@ def observe_comparison(observe, monkeypatch, tmp_path) -> Callable[[StudyConfig]
         runs = [observe(replace(config, seed=seed)).prepared for seed in (0, 1)]
         members = Members.of([own.record for own in runs])
         kept = Record.at(tmp_path, "comparison", COMPARISONS)
-        found = compare(members, config.comparison, config.evaluation, kept, progress)
+        found = compare(members, config.comparison, config.evaluation, Serial(), kept, progress)
         done: dict[str, Any] = {"between": found.between.to_dict(), "left out": found.left_out}
         for name, line in lines.items():
             done[name] = {key: array.tolist() for key, array in {**line.axes, **line.values}.items()}
@@ -486,7 +522,7 @@ def test_another_value_of_a_key_makes_another_run(choice, key, observe, observe_
     before, after = baselines[choice], observe(typed(changed(choice, key, value)))
     assert before.done != after.done, f"nothing reads {full}"
     own = {name: entry for name, entry, _value in walk(before.prepared.config)}[full]
-    hashed = own.metadata["hashed"] and not full.startswith(("tracking.", "comparison."))
+    hashed = own.metadata["hashed"] and not full.startswith(("tracking.", "comparison.", "executor."))
     of_training = hashed and full.startswith(("data.", "model.", "optimizer.", "training."))
     one, other = before.prepared.identity, after.prepared.identity
     assert (one.config_hash != other.config_hash) == hashed

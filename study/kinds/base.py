@@ -29,6 +29,11 @@ class LandscapeConfig:
         choices=("frozen", "interpolated", "recomputed"),
     )
 
+    tolerance: float | None = key(
+        "evaluate only so many points that the rest, interpolated, is within this relative error; null: all",
+        above=0,
+    )
+
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that are read."""

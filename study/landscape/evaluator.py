@@ -98,11 +98,7 @@ class Task:
                 raise ValueError(f"population must be at least the {len(splits[name])} examples, got {size}")
         statistics = _statistics(model, batch_statistics, splits, statistics_data)
         if batch_statistics != "frozen" and layers_with_running_statistics(model):
-            if points_at_once is not None and points_at_once > 1:
-                raise ValueError(
-                    f"points_at_once must be 1 unless statistics are frozen, got {points_at_once}"
-                )
-            points_at_once = 1
+            points_at_once = 1  # each point has statistics of its own
         with _evaluating(model):
             plan = EvaluationPlan.by_rule(
                 model,

@@ -1,6 +1,7 @@
 """The coordinates at which a geometry is read."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from math import isfinite
 
@@ -57,7 +58,10 @@ class Grid:
 
 
 def spaced(low: float, high: float, points: int) -> np.ndarray:
-    """`points` evenly spaced numbers, float64; the ends, and the middle of a symmetric range, are exact.
+    """`points` evenly spaced numbers, each the float64 nearest to the exact one.
+
+    So the ends are exact, the middle of a symmetric range is, and two grids share the bits of each number
+    that both hold: points are found again when a grid is refined or widened.
 
     Raises:
         ValueError: if there are fewer than 2 points, or `low` is not below `high`, or not finite.
@@ -66,7 +70,5 @@ def spaced(low: float, high: float, points: int) -> np.ndarray:
         raise ValueError(f"points must be at least 2, got {points}")
     if not (isfinite(low) and isfinite(high) and low < high):
         raise ValueError(f"the range must be finite and go from low to high, got {low} to {high}")
-    step = np.arange(points, dtype=np.float64)
-    axis = ((points - 1 - step) * low + step * high) / (points - 1)
-    axis[0], axis[-1] = low, high  # (n x) / n can miss x by a bit
-    return axis
+    first, last, steps = Fraction(low), Fraction(high), points - 1
+    return np.array([float(((steps - at) * first + at * last) / steps) for at in range(points)])

@@ -59,8 +59,8 @@ class EvaluationPlan:
         On a processor, the micro-batch is the number of examples whose activations fill `CACHE_BYTES`, within
         [`SMALLEST`, `LARGEST`], and points are taken one by one. On an accelerator it is the number that
         fills `DEVICE_BYTES`, and as many points are taken at once as leave their weights and activations
-        within it, `MOST_AT_ONCE` at most. Images lie channels-last where the model has a 2-D convolution and can
-        be called with them.
+        within it, `MOST_AT_ONCE` at most. Images lie channels-last where the model has a 2-D convolution and
+        can be called with them.
 
         Args:
             model: in evaluation mode.

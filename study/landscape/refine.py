@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 import numpy as np
-from scipy.interpolate import LinearNDInterpolator, RBFInterpolator
-from scipy.spatial import cKDTree
+from scipy.interpolate import RBFInterpolator
+from scipy.spatial import Delaunay, cKDTree
 
 from study.landscape.evaluator import Measured
 from study.landscape.grid import Coordinates, Grid
@@ -141,7 +141,9 @@ class _Surface:
         _distance, nearest = cKDTree(positions).query(cells, k=min(ALL_FINITE, len(positions)))
         doubtful = ~finite[nearest].all(axis=1)
         positions, losses = positions[finite], losses[finite]
-        doubtful |= np.isnan(_linear(positions, np.zeros(len(positions)), cells))
+        doubtful |= _outside(positions, cells)
+        if doubtful.all():
+            return np.full(len(cells), np.inf)
         fold = np.random.default_rng(len(positions)).permutation(len(positions)) % FOLDS
         error, apart = np.empty(len(positions)), np.empty(len(positions))
         for own in range(FOLDS):
@@ -170,14 +172,21 @@ class _Surface:
 
     def guess(self, cells: np.ndarray) -> dict[str, np.ndarray]:
         """The interpolated values at cells, (M,) each."""
-        positions, losses, finite = self._points()
-        smooth = iter(_smooth(positions[finite], losses[finite], cells).T)
-        return {
-            name: _unscaled(next(smooth), values[finite])
-            if is_loss(name)
-            else _linear(positions[finite], values[finite], cells)  # a fraction stays within its range
-            for name, values in self._values().items()
-        }
+        positions, _losses, finite = self._points()
+        positions = positions[finite]
+        guessed = {}
+        for name, values in self._values().items():
+            known = values[finite]
+            if not np.isfinite(known).all():  # the standard error of one example
+                guessed[name] = np.full(len(cells), np.nan)
+            elif name.endswith("accuracy"):  # a fraction, of many small steps
+                fraction = _smooth(positions, known[:, None], cells, kernel="thin_plate_spline")[:, 0]
+                guessed[name] = np.clip(fraction, 0.0, 1.0)
+            else:
+                guessed[name] = _unscaled(
+                    _smooth(positions, _scaled(known, known)[:, None], cells)[:, 0], known
+                )
+        return guessed
 
     def errors(self, cells: np.ndarray, guessed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What was guessed of cells held against what was then measured there, (n,) each.
@@ -270,18 +279,21 @@ def _unscaled(scaled: np.ndarray, known: np.ndarray) -> np.ndarray:
     return FLOOR * np.sinh(scaled)
 
 
-def _smooth(positions: np.ndarray, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Cubic radial basis functions through the points about each cell, (M, L)."""
+def _smooth(
+    positions: np.ndarray, values: np.ndarray, cells: np.ndarray, kernel: str = "cubic"
+) -> np.ndarray:
+    """Radial basis functions through the points about each cell, (M, L)."""
     neighbours = min(NEIGHBOURS, len(positions))
-    return RBFInterpolator(positions, values, neighbors=neighbours, kernel="cubic", degree=1)(cells)
+    return RBFInterpolator(positions, values, neighbors=neighbours, kernel=kernel, degree=1)(cells)
 
 
-def _linear(positions: np.ndarray, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Piecewise linear through the points, (M,); NaN outside of them."""
+def _outside(positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Whether a cell lies outside the convex hull of the points, (M,)."""
     if positions.shape[1] == 1:
-        order = np.argsort(positions[:, 0])
-        return np.interp(cells[:, 0], positions[order, 0], values[order], left=np.nan, right=np.nan)
-    return LinearNDInterpolator(positions, values)(cells)
+        return (cells[:, 0] < positions.min()) | (cells[:, 0] > positions.max())
+    if np.linalg.matrix_rank(positions - positions[0]) < 2:  # all on one line
+        return np.ones(len(cells), dtype=bool)
+    return Delaunay(positions).find_simplex(cells) < 0
 
 
 def _mesh(axes: Sequence[np.ndarray]) -> np.ndarray:

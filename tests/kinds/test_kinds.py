@@ -357,8 +357,9 @@ OTHER = {
     "points": 4,
     "beta_points": 4,
     "start_seed": 0,
+    "tolerance": 0.01,
 }
-SAMPLED = {"examples", "subset_seed", "direction_seed", "points", "beta_points", "basin_rise"}
+SAMPLED = {"tolerance", "examples", "subset_seed", "direction_seed", "points", "beta_points", "basin_rise"}
 RANGES = {"alpha_range", "beta_range"}  # the axes of panels are one; those of curves need not be
 KEYS = [(name, entry.name) for name in NAMES for entry in fields(KINDS[name].schema) if entry.name != "kind"]
 
