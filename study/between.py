@@ -7,7 +7,8 @@ from itertools import combinations
 import torch
 
 from study import build
-from study.config import ComparisonConfig, EvaluationConfig
+from study.config import ComparisonConfig
+from study.config_evaluation import EvaluationConfig
 from study.landscape.evaluate import evaluate
 from study.landscape.executors import Executor
 from study.landscape.geometry import Line

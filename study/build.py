@@ -15,18 +15,16 @@ from study.config import (
     CustomModelConfig,
     DataConfig,
     DigitsConfig,
-    ExecutorConfig,
-    JoblibConfig,
     MilestonesConfig,
     MlpConfig,
     ModelConfig,
     OptimizerConfig,
-    RayConfig,
     StepConfig,
     StudyConfig,
     TorchvisionConfig,
     TrainingConfig,
 )
+from study.config_evaluation import ExecutorConfig, JoblibConfig, RayConfig
 from study.errors import ConfigError
 from study.landscape.executors import Executor, Joblib, Ray, Serial
 from study.training import sources

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from study import __version__
 from study.commands import COMMANDS, run_sweep
 from study.errors import INTERRUPTED, interrupt, refuse
+from study.landscape.allocator import keep_freed_memory
 from study.paths import default_output_dir, root
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, interrupt)
+    keep_freed_memory()
     try:
         if bare:
             COMMANDS[first](arguments[1:])

@@ -12,7 +12,8 @@ from study import build
 from study.analysis.connectivity import barriers
 from study.analysis.rank import rank_correlation
 from study.between import SPLITS, Pair, choose_pairs, join, why_not
-from study.config import ComparisonConfig, EvaluationConfig
+from study.config import ComparisonConfig
+from study.config_evaluation import EvaluationConfig
 from study.kinds import KINDS
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape

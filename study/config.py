@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from study.config_evaluation import EvaluationConfig, ExecutorConfig, JoblibConfig, RayConfig
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, MOST_THREADS, key
 from study.kinds import KINDS, LandscapeConfig
-from study.landscape.plan import PRECISIONS
 
 
 @dataclass
@@ -202,25 +202,6 @@ class TrainingConfig:
 
 
 @dataclass
-class EvaluationConfig:
-    """How points of a landscape are evaluated."""
-
-    micro_batch: int | None = key("examples in one forward pass; null follows the plan's rule", at_least=32)
-    precision: str = key(
-        "float32, or bfloat16, whose error is then measured on a sample of points", choices=PRECISIONS
-    )
-    compile: bool = key("send the forward pass through torch.compile")
-    points_at_once: int | None = key(
-        "points that share a pass where statistics are frozen; null is 1 on a processor, more on a GPU",
-        at_least=1,
-    )
-    threads: int = key("threads of one process in evaluation", at_least=1, at_most=MOST_THREADS, hashed=False)
-    statistics_examples: int = key(
-        "training examples from which running statistics are recomputed", at_least=2
-    )
-
-
-@dataclass
 class ComparisonConfig:
     """What a sweep's comparison adds to its runs: interpolation between their minima."""
 
@@ -232,29 +213,6 @@ class ComparisonConfig:
         "size of the fixed random subset of each split that is read; null reads all", at_least=2
     )
     pairs: int = key("the most pairs of runs that are joined; 0 joins none", at_least=0)
-
-
-@dataclass
-class ExecutorConfig:
-    """Who computes the points of a landscape: this process."""
-
-    name: str = key("which executor; set by the choice in the group `executor`")
-
-
-@dataclass
-class JoblibConfig(ExecutorConfig):
-    """Processes of this machine."""
-
-    workers: int = key("processes, or Ray actors, that compute points", at_least=1)
-    threads: int = key("threads of each worker", at_least=1, at_most=MOST_THREADS)
-
-
-@dataclass
-class RayConfig(JoblibConfig):
-    """Actors of a Ray cluster."""
-
-    address: str | None = key("of a running Ray cluster, auto for this machine's; null starts one here")
-    gpus_per_worker: float = key("GPUs asked of Ray for each worker, which then computes on one", at_least=0)
 
 
 @dataclass

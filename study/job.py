@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from study.errors import FAILED, INTERRUPTED, MISUSED, in_one_line, interrupt
 from study.files import locked
+from study.landscape.allocator import keep_freed_memory
 from study.prepare import prepare
 from study.resolve import resolved
 from study.run import Outcome, run
@@ -49,6 +50,7 @@ class Job:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the driver sees to it
         signal.signal(signal.SIGTERM, interrupt)
+        keep_freed_memory()
         _watch(self.alive, self.stop)
         try:
             self._run(config)

@@ -9,7 +9,8 @@ from typing import Any, cast
 from torch import nn
 from torch.nn import functional
 
-from study.config import EvaluationConfig, ModelConfig
+from study.config import ModelConfig
+from study.config_evaluation import EvaluationConfig
 from study.identity import NUMERICS_VERSION
 from study.keys import hashed
 from study.kinds import KINDS, LandscapeConfig, Trained

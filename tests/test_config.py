@@ -23,7 +23,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 import study.run
 import study.train
 from study.compare import compare
-from study.config import NAMES, SCHEMAS, ExecutorConfig, StudyConfig
+from study.config import NAMES, SCHEMAS, StudyConfig
+from study.config_evaluation import ExecutorConfig
 from study.errors import ConfigError
 from study.keys import Rule, walk
 from study.landscape.executors import Serial
