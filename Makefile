@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test lint format reference clean
+.PHONY: help setup study test bench lint format reference clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
@@ -22,6 +22,11 @@ study: setup  ## train a network, map its loss landscape, log both to MLflow
 
 test: setup  ## run all tests
 	$(BIN)/python -m pytest
+
+bench: setup  ## time peers, engine and adaptive evaluation: make bench MNIST=FOLDER (an hour)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.sampling --root "$(MNIST)"
+	$(BIN)/python -m benchmarks --root "$(MNIST)"
 
 lint: setup  ## check style, docstrings and types
 	$(BIN)/ruff check .

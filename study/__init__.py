@@ -13,11 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from study.landscape.allocator import keep_freed_memory
     from study.landscape.directions import Direction, random_direction
     from study.landscape.evaluate import evaluate
+    from study.landscape.executors import Joblib, Ray, Serial
     from study.landscape.geometry import Line, Plane
     from study.landscape.grid import Grid
     from study.landscape.result import Landscape, Status
+    from study.landscape.store import PointStore
     from study.landscape.weights import Weights
 
 __version__ = "0.1.0"
@@ -25,24 +28,34 @@ __version__ = "0.1.0"
 _HOMES = {
     "Direction": "directions",
     "Grid": "grid",
+    "Joblib": "executors",
     "Landscape": "result",
     "Line": "geometry",
     "Plane": "geometry",
+    "PointStore": "store",
+    "Ray": "executors",
+    "Serial": "executors",
     "Status": "result",
     "Weights": "weights",
     "evaluate": "evaluate",
+    "keep_freed_memory": "allocator",
     "random_direction": "directions",
 }
 
 __all__ = [
     "Direction",
     "Grid",
+    "Joblib",
     "Landscape",
     "Line",
     "Plane",
+    "PointStore",
+    "Ray",
+    "Serial",
     "Status",
     "Weights",
     "evaluate",
+    "keep_freed_memory",
     "random_direction",
 ]
 

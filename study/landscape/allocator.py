@@ -7,6 +7,8 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # of <malloc.h>
 KEPT = 2**31 - 1  # bytes that may lie free before any goes back
 AHEAD = 2**26  # bytes asked for at once
 
+_kept = False
+
 
 def keep_freed_memory() -> bool:
     """Let glibc keep what is freed, instead of giving it back and faulting it in again, page by page.
@@ -20,5 +22,12 @@ def keep_freed_memory() -> bool:
     """
     if platform.libc_ver()[0] != "glibc":
         return False
+    global _kept
     mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(*pair) == 1 for pair in ((MMAP_MAX, 0), (TRIM_THRESHOLD, KEPT), (TOP_PAD, AHEAD)))
+    _kept = all(mallopt(*pair) == 1 for pair in ((MMAP_MAX, 0), (TRIM_THRESHOLD, KEPT), (TOP_PAD, AHEAD)))
+    return _kept
+
+
+def keeps_freed_memory() -> bool:
+    """Whether `keep_freed_memory` was called here, and could do what it says."""
+    return _kept

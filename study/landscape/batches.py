@@ -103,12 +103,23 @@ class ResidentData:
                     total.update(repr(leaf).encode())
         return total.hexdigest()
 
-    def micro_batches(self, plan: EvaluationPlan) -> Iterator[MicroBatch]:
-        """The examples in data-set order, in equal parts (to one example) of at most the plan's size."""
+    @property
+    def version(self) -> list[int]:
+        """Grows whenever somebody writes to an example."""
+        return [leaf._version for pair in self.chunks for leaf in _leaves(pair)]
+
+    def micro_batches(self, plan: EvaluationPlan, *, copied: bool = True) -> Iterator[MicroBatch]:
+        """The examples in data-set order, in equal parts (to one example) of at most the plan's size.
+
+        Args:
+            plan: how large.
+            copied: whether inputs are copies, as a model needs that writes to them.
+        """
         offset = 0
         for (inputs, targets), size in zip(self.chunks, self.sizes, strict=True):
             for start, stop in plan.bounds(size):
-                own = tree_map(_copied, _part(inputs, start, stop))  # a model may write to its input
+                own = _part(inputs, start, stop)
+                own = tree_map(_copied, own) if copied else own
                 yield MicroBatch(offset + start, offset + stop, own, _part(targets, start, stop))
             offset += size
 

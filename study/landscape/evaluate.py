@@ -8,15 +8,14 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from study.landscape.batches import Data
-from study.landscape.evaluator import Loss, Measured, Task
+from study.landscape.evaluator import NO_MEMORY, Loss, Measured, Task
 from study.landscape.executors import Executor, Mapper, Serial
 from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
-from study.landscape.plan import Precision
+from study.landscape.plan import Precision, is_out_of_memory
 from study.landscape.refine import FLOOR, refine
 from study.landscape.result import Landscape, Point, Status, Surface, is_loss
 from study.landscape.store import FoundPoints, PointStore
@@ -103,24 +102,24 @@ def evaluate(
         points_at_once=points_at_once,
         device=executor.device,
     )
-    survey = Survey(task, geometry, keep_examples=len(grid.axes) == 1)
     while True:
+        survey = Survey(task, geometry, keep_examples=len(grid.axes) == 1)
         try:
             return _landscape(survey, grid, tolerance, executor, store, on_point)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            smaller = survey.task.plan.smaller()
+            plan, smaller = task.plan, task.plan.smaller()
             if smaller is None:
-                raise MemoryError("memory runs out with one example at a time") from error
+                raise MemoryError(NO_MEMORY) from error
             log.warning(
                 "memory ran out with %d points of %d examples at a time: beginning again with %d of %d",
-                survey.task.plan.points_at_once,
-                survey.task.plan.micro_batch,
+                plan.points_at_once,
+                plan.micro_batch,
                 smaller.points_at_once,
                 smaller.micro_batch,
             )
-        survey = replace(survey, task=replace(survey.task, plan=smaller))
+        task = replace(task, plan=smaller)
 
 
 def _landscape(
@@ -226,8 +225,3 @@ def _precision_error(survey: Survey, known: Mapping[Coordinates, Measured]) -> d
         relative = [abs(low - high) / max(abs(high), FLOOR) for low, high in pairs if isfinite(high)]
         errors[name] = {"largest": max(relative), "median": float(np.median(relative))} if relative else {}
     return {"points": len(sample), "relative": errors}
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a device or here; a processor's allocator has no error of its own."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

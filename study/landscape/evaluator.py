@@ -15,10 +15,18 @@ from torch.utils._pytree import tree_map
 from study.landscape.batches import Data, MicroBatch, ResidentData, read_splits
 from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics, Geometry
 from study.landscape.grid import Coordinates
-from study.landscape.plan import EvaluationPlan, Precision, arguments
+from study.landscape.plan import (
+    EvaluationPlan,
+    Precision,
+    arguments,
+    is_out_of_memory,
+    writes_to_inputs,
+)
 from study.landscape.point import PointWeights
 from study.landscape.statistics import BATCH, layers_with_running_statistics, recompute
 from study.landscape.weights import Layout, Weights
+
+NO_MEMORY = "memory runs out with one example at a time"
 
 Loss = Callable[[Any, Any], Tensor]
 
@@ -52,6 +60,7 @@ class Task:
         policy: what becomes of running statistics.
         statistics: training examples to recompute them from.
         population: by split, the number of examples it was drawn from.
+        copies_inputs: whether the model needs a copy of its inputs, as it writes to them.
     """
 
     model: nn.Module
@@ -62,6 +71,7 @@ class Task:
     policy: BatchStatistics
     statistics: ResidentData | None
     population: dict[str, int]
+    copies_inputs: bool
 
     @classmethod
     def of(
@@ -99,17 +109,34 @@ class Task:
         statistics = _statistics(model, batch_statistics, splits, statistics_data)
         if batch_statistics != "frozen" and layers_with_running_statistics(model):
             points_at_once = 1  # each point has statistics of its own
-        with _evaluating(model):
+        first = next(iter(splits.values()))
+
+        def tried(count: int) -> tuple[EvaluationPlan, bool]:
+            """The plan, and whether the model writes to its inputs, from a pass of so many examples."""
+            example = first.head(count)
             plan = EvaluationPlan.by_rule(
                 model,
-                next(iter(splits.values())).head(2),
+                example,
                 micro_batch,
                 precision=precision,
                 compile=compile,
                 points_at_once=points_at_once,
+                channels_last=statistics is None,  # gathered in it, they have other bits on other threads
                 device=device,
             )
-        return cls(model, layout, loss, splits, plan, batch_statistics, statistics, dict(population))
+            return plan, writes_to_inputs(model, example)
+
+        with _evaluating(model):
+            try:
+                plan, copies = tried(2)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                try:
+                    plan, copies = tried(1)
+                except (MemoryError, RuntimeError) as again:
+                    raise MemoryError(NO_MEMORY) if is_out_of_memory(again) else again from again
+        return cls(model, layout, loss, splits, plan, batch_statistics, statistics, dict(population), copies)
 
     @contextmanager
     def open(self) -> Iterator["Evaluator"]:
@@ -223,7 +250,8 @@ class Evaluator:
         losses = torch.empty(shape, dtype=torch.float64, device=device)
         correct: Tensor | None = torch.empty(shape, dtype=torch.float64, device=device)
         per_example = True
-        for batch in split.micro_batches(self.task.plan):
+        version = split.version
+        for batch in split.micro_batches(self.task.plan, copied=self.task.copies_inputs):
             here = slice(batch.start, batch.stop)
             for place, outputs in enumerate(self._outputs(parameters, buffers, batch.inputs, count)):
                 value = _checked(self.task.loss(outputs, batch.targets), batch)
@@ -233,6 +261,10 @@ class Evaluator:
                     correct[place, here] = (outputs.argmax(dim=1) == batch.targets).double()
                 else:
                     correct = None
+        if split.version != version:
+            raise ValueError(
+                "the model must write to its inputs always or never, it did so for some examples"
+            )
         right = correct.cpu().numpy() if correct is not None else [None] * count
         return [(own, hit, per_example) for own, hit in zip(losses.cpu().numpy(), right, strict=True)]
 
@@ -253,7 +285,8 @@ class Evaluator:
 
     def _gather(self, state: dict[str, Tensor]) -> None:
         assert self._statistics is not None
-        for batch in self._statistics.micro_batches(replace(self.task.plan, micro_batch=BATCH)):
+        plan = replace(self.task.plan, micro_batch=BATCH)
+        for batch in self._statistics.micro_batches(plan, copied=self.task.copies_inputs):
             functional_call(self.task.model, state, *arguments(batch.inputs))
 
     def _precision(self) -> torch.autocast:

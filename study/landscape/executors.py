@@ -194,8 +194,10 @@ class _Crew:
                         given_up.append(part)
                         in_a_row += 1
                     continue
+                finally:
+                    if not isinstance(future.exception(), self._deaths):
+                        self._idle.append(worker)
                 in_a_row = 0
-                self._idle.append(worker)
                 yield from zip(part, measured, strict=True)
             if in_a_row >= MOST_DEATHS:
                 break
@@ -253,11 +255,18 @@ class _Holder:
         self._measure: Measure | None = None
 
     def measure(self, points: Sequence[Coordinates]) -> list[Measured]:
-        """Measure points; an error in it is the driver's to see."""
-        if self._measure is None:
-            self._survey.task.model.to(self._survey.task.plan.device)
-            self._measure = self._stack.enter_context(self._survey.open())
-        return self._measure(points)
+        """Measure points; an error in it is the driver's to see, whatever it takes to send it there."""
+        try:
+            if self._measure is None:
+                self._survey.task.model.to(self._survey.task.plan.device)
+                self._measure = self._stack.enter_context(self._survey.open())
+            return self._measure(points)
+        except Exception as error:
+            try:
+                type(error)(*error.args)  # as it is made anew at the other end
+            except Exception:
+                raise RuntimeError(f"{type(error).__name__}: {error}") from None
+            raise
 
 
 _holder: _Holder | None = None  # of a worker process

@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_flatten, tree_map
 
+from study.landscape.allocator import keeps_freed_memory
+
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
-CACHE_BYTES = 2**24  # activations of one micro-batch that stay near a processor
+CACHE_BYTES = 2**24  # activations of one micro-batch that a processor does not fault in anew
+KEPT_BYTES = 2**29  # the same where freed memory is kept
 DEVICE_BYTES = 2**30  # activations of all that an accelerator does at once
 SMALLEST, LARGEST = 32, 4096  # below 32 examples the bits change with the batch; above 4,096 nothing is won
 MOST_AT_ONCE = 16  # points
@@ -52,12 +55,14 @@ class EvaluationPlan:
         precision: Precision = "float32",
         compile: bool = False,
         points_at_once: int | None = None,
+        channels_last: bool = True,
         device: str | None = None,
     ) -> "EvaluationPlan":
         """The plan for `model` on inputs like `example`.
 
-        On a processor, the micro-batch is the number of examples whose activations fill `CACHE_BYTES`, within
-        [`SMALLEST`, `LARGEST`], and points are taken one by one. On an accelerator it is the number that
+        On a processor, the micro-batch is the number of examples whose activations fill `CACHE_BYTES`, or
+        `KEPT_BYTES` after `keep_freed_memory`, within [`SMALLEST`, `LARGEST`], and points are taken one by
+        one. On an accelerator it is the number that
         fills `DEVICE_BYTES`, and as many points are taken at once as leave their weights and activations
         within it, `MOST_AT_ONCE` at most. Images lie channels-last where the model has a 2-D convolution and
         can be called with them.
@@ -69,6 +74,7 @@ class EvaluationPlan:
             precision: as the plan's.
             compile: as the plan's.
             points_at_once: taken instead of the rule's.
+            channels_last: False keeps the layout that tensors have.
             device: taken instead of the model's own.
 
         Raises:
@@ -79,11 +85,11 @@ class EvaluationPlan:
                 raise ValueError(f"{name} must be at least 1, got {given}")
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        own = next(model.parameters()).device
-        target = torch.device(device or own)
-        example = tree_map(lambda leaf: leaf.to(own) if isinstance(leaf, Tensor) else leaf, example)
+        example = _beside(model, example)
+        target = torch.device(device or next(model.parameters()).device)
         activations = max(_activation_bytes(model, example), 1)
-        budget, largest = (CACHE_BYTES, LARGEST) if target.type == "cpu" else (DEVICE_BYTES, LARGEST * 4)
+        here = KEPT_BYTES if keeps_freed_memory() else CACHE_BYTES
+        budget, largest = (here, LARGEST) if target.type == "cpu" else (DEVICE_BYTES, LARGEST * 4)
         if micro_batch is None:
             micro_batch = min(max(budget // activations, SMALLEST), largest)
         if points_at_once is None:
@@ -92,7 +98,9 @@ class EvaluationPlan:
             points_at_once = 1 if target.type == "cpu" else min(max(fitting, 1), MOST_AT_ONCE)
         return cls(
             micro_batch=micro_batch,
-            channels_last=bool(image_filters(model)) and _reads_channels_last(model, example),
+            channels_last=channels_last
+            and bool(image_filters(model))
+            and _reads_channels_last(model, example),
             device=str(target),
             precision=precision,
             compile=compile,
@@ -122,6 +130,11 @@ class EvaluationPlan:
         return asdict(self)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a device or here; a processor's allocator has no error of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def image_filters(model: nn.Module) -> list[str]:
     """Names of the weights of 2-D convolutions, which take their memory layout from them."""
     return [
@@ -146,6 +159,25 @@ def in_channels_last(leaf: Any) -> Any:
     if isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point():
         return leaf.contiguous(memory_format=torch.channels_last)
     return leaf
+
+
+def writes_to_inputs(model: nn.Module, example: Any) -> bool:
+    """Whether the model changes the tensors that it is called with."""
+    example = _beside(
+        model, tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, example)
+    )
+    leaves = [leaf for leaf in tree_flatten(example)[0] if isinstance(leaf, Tensor)]
+    before = [leaf._version for leaf in leaves]
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.no_grad():
+        functional_call(model, buffers, *arguments(example))
+    return [leaf._version for leaf in leaves] != before
+
+
+def _beside(model: nn.Module, example: Any) -> Any:
+    """An example on the model's device."""
+    device = next(model.parameters()).device
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, example)
 
 
 def _reads_channels_last(model: nn.Module, example: Any) -> bool:

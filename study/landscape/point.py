@@ -61,7 +61,7 @@ class PointWeights:
             if parameter.name in self._filters:
                 view = _channels_last(part, parameter.shape)
             else:
-                view = part.view(*part.shape[:-1], *parameter.shape)
+                view = part.view((*part.shape[:-1], *parameter.shape))
             named[parameter.name] = view.to(parameter.dtype)
         return named
 

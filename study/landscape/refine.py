@@ -9,11 +9,11 @@ the prediction fails and cells are evaluated, down to every one of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import Delaunay, cKDTree
+from scipy.special import gammaln
 
 from study.landscape.evaluator import Measured
 from study.landscape.grid import Coordinates, Grid
@@ -72,17 +72,19 @@ def refine(
 
 
 def sample_size(cells: int) -> int:
-    """How many of `cells` to draw, so that the largest error drawn bounds the 95th percentile of all.
+    """How many of `cells` to draw, so that the largest error drawn bounds the 95th percentile of the others.
 
-    The smallest n for which n cells drawn without replacement miss all of the `MISSED` share of worst ones
-    with a chance of `MISSED` at most: 59 of very many.
+    The smallest n for which n cells drawn without replacement miss all of the worst ones with a chance of
+    `MISSED` at most, where these are the fewest that are more than a share of `MISSED` of those not drawn: 59
+    of very many (hypergeometric; for many cells 0.95ⁿ).
     """
-    worst = max(1, ceil(MISSED * cells))
-    missing, drawn = 1.0, 0
-    while missing > MISSED and drawn < cells:
-        missing *= max(cells - worst - drawn, 0) / (cells - drawn)
-        drawn += 1
-    return drawn
+    drawn = np.arange(cells)
+    worst = np.floor(MISSED * (cells - drawn)) + 1
+    with np.errstate(divide="ignore"):
+        missed = gammaln(cells - worst + 1) + gammaln(cells - drawn + 1)
+        missed -= gammaln(np.maximum(cells - worst - drawn, 0) + 1) + gammaln(cells + 1)
+    enough = (missed <= np.log(MISSED)) & (worst + drawn <= cells)
+    return int(np.argmax(enough)) if enough.any() else cells
 
 
 class _Surface:
@@ -229,7 +231,7 @@ class _Surface:
         for name in losses:
             bound = np.zeros(shape)
             if len(cells):
-                bound[between] = errors[name].max() * (np.abs(values[name][between]) + FLOOR)
+                bound[between] = _carried_over(errors[name].max(), values[name][between], values[name][at])
                 stated[name] = {
                     "largest": float(errors[name].max()),
                     "median": float(np.median(errors[name])),
@@ -277,6 +279,14 @@ def _unscaled(scaled: np.ndarray, known: np.ndarray) -> np.ndarray:
     if (known >= 0).all():
         return np.maximum(np.exp(scaled) - FLOOR, 0.0)
     return FLOOR * np.sinh(scaled)
+
+
+def _carried_over(error: float, losses: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """An error on the scale of the tolerance, in the unit of losses, (M,): the larger of both sides."""
+    finite = known[np.isfinite(known)]
+    scaled = _scaled(losses, finite)
+    sides = [np.abs(_unscaled(scaled + step, finite) - losses) for step in (-error, error)]
+    return np.maximum(*sides)
 
 
 def _smooth(

@@ -49,7 +49,7 @@ class PointStore:
         Args:
             identity: all else that the values depend on; JSON-able.
         """
-        content = json.dumps({"format": FORMAT, **self.about, **identity}, sort_keys=True)
+        content = json.dumps({"format": FORMAT, "about": self.about, "identity": identity}, sort_keys=True)
         key = hashlib.sha256(content.encode()).hexdigest()[:32]
         found = FoundPoints(self.folder / key, key)
         try:
