@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 
 from study.figures.gaps import draw_plane_gaps, gap_boxes
 from study.figures.isolines import label_isolines
-from study.figures.marks import Cells, Mark, marks, name_marks
+from study.figures.marks import EVALUATED, Cells, Mark, marks, name_marks
 from study.figures.scale import Scale, labels, levels
 from study.figures.style import (
     COLOURS,
@@ -256,7 +256,7 @@ def _draw_evaluated(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> l
         "markeredgewidth": 0.3,
     }
     axes.plot(x[rows], y[columns], linestyle="none", zorder=4, clip_on=False, **look)
-    return [Line2D([], [], linestyle="none", label="evaluated (between: interpolated)", **look)]
+    return [Line2D([], [], linestyle="none", label=EVALUATED, **look)]
 
 
 def _with_values(plane: Landscape, value: Value, *, coloured: bool) -> list[Mark]:

@@ -14,7 +14,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from study.figures.curve import Curve
 from study.figures.gaps import draw_line_gaps
-from study.figures.marks import Cells, Mark, marks, name_above
+from study.figures.marks import EVALUATED, Cells, Mark, marks, name_above
 from study.figures.scale import Scale
 from study.figures.style import (
     COLOURS,
@@ -41,7 +41,8 @@ def line_figure(
 
     The curves run through the special points, which are named above the picture. The loss axis is logarithmic
     where the positive losses of all splits span decades and none is negative. The gap in a curve
-    that diverged is hatched; interpolated cells are hollow; a band shows one standard error on either side.
+    that diverged is hatched; where some cells are interpolated, the evaluated ones are dotted; a band shows
+    one standard error on either side.
 
     Args:
         landscape: over a line.
@@ -68,7 +69,7 @@ def line_figure(
             handles += _draw_loss(axes, curve, name, stroke, limits if scale.log else None)
         handles += _draw_accuracy(axes, splits)
         if any(Cells.of(part).interpolated.any() for part in splits.values()):
-            handles.append(_dot("interpolated", hollow=True))
+            handles.append(_dot(EVALUATED))
         named = marks(next(iter(splits.values())))
         _draw_marks(axes, figure.axes[-1], named, splits, limits)
         places = [*x, *(mark.coordinates[0] for mark in named)]
@@ -196,32 +197,32 @@ def _draw_accuracy(axes: Axes, splits: dict[str, Landscape]) -> list[Artist]:
 
 
 def _draw_cells(axes: Axes, curve: Curve, y: np.ndarray, colour: str) -> None:
-    """A dot on each value that no line reaches, and, where some cells are interpolated, on every cell.
-
-    Hollow on those, full on the evaluated ones.
+    """A dot on each value that no line reaches, hollow if it is interpolated; and a small one on each
+    evaluated cell where others are interpolated.
     """
-    dotted = curve.on_grid if curve.hollow.any() else curve.alone
-    for hollow in (False, True):
-        at = (curve.hollow == hollow) & dotted
-        if not at.any():
-            continue
-        dot = _dot("", hollow=hollow, colour=colour)
-        dot.set_data(curve.x[at], y[at])
-        dot.set_zorder(4)
-        axes.add_line(dot)
+    evaluated = curve.on_grid & ~curve.hollow & curve.hollow.any()
+    for at, dot in (
+        (evaluated & ~curve.alone, _dot(EVALUATED, colour=colour)),
+        (curve.alone & ~curve.hollow, _dot("", colour=colour)),
+        (curve.alone & curve.hollow, _dot("", colour=colour, face=COLOURS.paper)),
+    ):
+        if at.any():
+            dot.set_data(curve.x[at], y[at])
+            dot.set_zorder(4)
+            axes.add_line(dot)
 
 
-def _dot(label: str, *, hollow: bool, colour: str = COLOURS.ink) -> Line2D:
-    face = COLOURS.paper if hollow else colour
+def _dot(label: str, *, colour: str = COLOURS.ink, face: str | None = None) -> Line2D:
+    """A dot; a small one, white within, if it is labelled."""
     return Line2D(
         [],
         [],
         linestyle="none",
         marker="o",
-        markersize=3.0,
-        markerfacecolor=face,
+        markersize=2.0 if label else 3.0,
+        markerfacecolor=COLOURS.paper if label else face or colour,
         markeredgecolor=colour,
-        markeredgewidth=0.7,
+        markeredgewidth=0.5 if label else 0.7,
         label=label,
     )
 

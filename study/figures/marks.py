@@ -18,6 +18,9 @@ Boxes = list[tuple[float, float, float, float]]
 """Rectangles (x0, y0, x1, y1) in points (1/72 inch) of the figure."""
 
 
+EVALUATED = "evaluated (between: interpolated)"  # what the dots of such a picture are
+
+
 @dataclass(frozen=True)
 class Cells:
     """Masks over the grid of one split's landscape.

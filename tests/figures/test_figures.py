@@ -387,13 +387,13 @@ def test_interpolated_cells_are_hinted():
     assert any("interpolated" in word for word in words(plot(landscape)))
     curve = line(1 + np.linspace(0, 1, 9), status=np.array([1, 2] * 4 + [1], dtype=np.int8))
     figure = draw_line(curve)
-    assert "interpolated" in words(figure)
-    hollow = [
+    assert "evaluated (between: interpolated)" in words(figure)
+    dots = [
         each
         for each in figure.axes[0].lines
         if each.get_markerfacecolor() == "#FFFFFF" and len(each.get_xdata())
     ]
-    assert len(hollow[0].get_xdata()) == 4
+    assert dots[0].get_xdata().tolist() == curve.axes["alpha"][::2].tolist()
 
 
 def test_missing_cells_are_named():
