@@ -15,13 +15,13 @@ from study.identity import NUMERICS_VERSION
 from study.keys import hashed
 from study.kinds import KINDS, LandscapeConfig, Trained
 from study.landscape.evaluate import evaluate
-from study.landscape.evaluator import Task
 from study.landscape.executors import Executor, Serial
 from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.result import Landscape
 from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.store import PointStore
 from study.landscape.survey import Survey
+from study.landscape.task import Task
 from study.record import POINTS
 from study.training.data import DataSet, Examples
 from study.training.loop import EVALUATION_BATCH, mean_loss

@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from study.landscape.batches import Data
-from study.landscape.evaluator import NO_MEMORY, Loss, Measured, Task
+from study.landscape.evaluator import Measured
 from study.landscape.executors import Executor, Mapper, Serial
 from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
@@ -20,6 +20,7 @@ from study.landscape.refine import FLOOR, refine
 from study.landscape.result import Landscape, Point, Status, Surface, is_loss
 from study.landscape.store import FoundPoints, PointStore
 from study.landscape.survey import Survey
+from study.landscape.task import NO_MEMORY, Loss, Task
 
 log = logging.getLogger(__name__)
 

@@ -1,34 +1,24 @@
 """One point measured: weights put into a network, and every split read once."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from study.landscape.batches import Data, MicroBatch, ResidentData, read_splits
-from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics, Geometry
+from study.landscape.batches import MicroBatch, ResidentData
+from study.landscape.geometry import Geometry
 from study.landscape.grid import Coordinates
-from study.landscape.plan import (
-    EvaluationPlan,
-    Precision,
-    arguments,
-    is_out_of_memory,
-    writes_to_inputs,
-)
+from study.landscape.plan import arguments
 from study.landscape.point import PointWeights
-from study.landscape.statistics import BATCH, layers_with_running_statistics, recompute
+from study.landscape.statistics import BATCH, recompute
+from study.landscape.task import Task, evaluating
 from study.landscape.weights import Layout, Weights
-
-NO_MEMORY = "memory runs out with one example at a time"
-
-Loss = Callable[[Any, Any], Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,128 +37,15 @@ class Measured:
     example_losses: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Task:
-    """A network and the data it is read on: all that a value depends on, besides weights. It can be pickled.
-
-    Attributes:
-        model: the architecture.
-        layout: of the model's parameters, which the weights measured must share.
-        loss: of outputs and targets.
-        splits: the data.
-        plan: how a point is evaluated.
-        policy: what becomes of running statistics.
-        statistics: training examples to recompute them from.
-        population: by split, the number of examples it was drawn from.
-        copies_inputs: whether the model needs a copy of its inputs, as it writes to them.
-    """
-
-    model: nn.Module
-    layout: Layout
-    loss: Loss
-    splits: dict[str, ResidentData]
-    plan: EvaluationPlan
-    policy: BatchStatistics
-    statistics: ResidentData | None
-    population: dict[str, int]
-    copies_inputs: bool
+class Evaluator:
+    """A task with its data placed and its working memory set aside. Use `Evaluator.open`."""
 
     @classmethod
-    def of(
-        cls,
-        model: nn.Module,
-        loss: Loss,
-        data: Data,
-        batch_statistics: BatchStatistics = "frozen",
-        *,
-        statistics_data: Any = None,
-        population: Mapping[str, int] | int | None = None,
-        micro_batch: int | None = None,
-        precision: Precision = "float32",
-        compile: bool = False,
-        points_at_once: int | None = None,
-        device: str | None = None,
-    ) -> "Task":
-        """The task of measuring `model` on `data`; see `evaluate` for the arguments.
-
-        Raises:
-            ValueError: see `evaluate`.
-        """
-        if batch_statistics not in BATCH_STATISTICS:
-            choices = ", ".join(BATCH_STATISTICS)
-            raise ValueError(f"batch_statistics must be one of {choices}, got {batch_statistics!r}")
-        if getattr(loss, "reduction", None) == "sum":
-            raise ValueError("the loss must be per example or a batch's mean, got one with reduction 'sum'")
-        layout = Layout.of(model)
-        splits = read_splits(data)
-        if not isinstance(population, Mapping):
-            population = dict.fromkeys(splits, population) if population is not None else {}
-        for name, size in population.items():
-            if name in splits and size < len(splits[name]):
-                raise ValueError(f"population must be at least the {len(splits[name])} examples, got {size}")
-        statistics = _statistics(model, batch_statistics, splits, statistics_data)
-        if batch_statistics != "frozen" and layers_with_running_statistics(model):
-            points_at_once = 1  # each point has statistics of its own
-        first = next(iter(splits.values()))
-
-        def tried(count: int) -> tuple[EvaluationPlan, bool]:
-            """The plan, and whether the model writes to its inputs, from a pass of so many examples."""
-            example = first.head(count)
-            plan = EvaluationPlan.by_rule(
-                model,
-                example,
-                micro_batch,
-                precision=precision,
-                compile=compile,
-                points_at_once=points_at_once,
-                channels_last=statistics is None,  # gathered in it, they have other bits on other threads
-                device=device,
-            )
-            return plan, writes_to_inputs(model, example)
-
-        with _evaluating(model):
-            try:
-                plan, copies = tried(2)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                try:
-                    plan, copies = tried(1)
-                except (MemoryError, RuntimeError) as again:
-                    raise MemoryError(NO_MEMORY) if is_out_of_memory(again) else again from again
-        return cls(model, layout, loss, splits, plan, batch_statistics, statistics, dict(population), copies)
-
     @contextmanager
-    def open(self) -> Iterator["Evaluator"]:
-        """Hold the model in evaluation mode, and the data as the plan says, ready to be measured."""
-        with _evaluating(self.model):
-            yield Evaluator(self)
-
-    def describe(self) -> dict[str, Any]:
-        """What the values depend on besides geometry and grid; JSON-able."""
-        return {
-            "splits": {
-                name: {"examples": len(split), "population": self.population.get(name)}
-                for name, split in self.splits.items()
-            },
-            "batch_statistics": self.policy if layers_with_running_statistics(self.model) else "none kept",
-            "plan": self.plan.describe(),
-            "torch": torch.__version__,
-        }
-
-    def identity(self) -> dict[str, Any]:
-        """As `describe`, with the digests of what is read: tasks that differ in it give other values."""
-        return {
-            **self.describe(),
-            "data": {name: split.digest() for name, split in self.splits.items()},
-            "statistics_data": self.statistics.digest() if self.statistics is not None else None,
-            "processor": torch.backends.cpu.get_cpu_capability() if self.plan.device == "cpu" else "",
-            "network": hashlib.sha256(repr(self.model).encode()).hexdigest(),
-        }
-
-
-class Evaluator:
-    """A task with its data placed and its working memory set aside. Use `Task.open`."""
+    def open(cls, task: Task) -> Iterator["Evaluator"]:
+        """Hold the task's model in evaluation mode, and its data as the plan says, ready to be measured."""
+        with evaluating(task.model):
+            yield cls(task)
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -322,31 +199,6 @@ def _means(
         if per_example:
             measured["loss_standard_error"] = standard_error(losses, population)
     return {name: value if value == value else float("nan") for name, value in measured.items()}  # one NaN
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Within, every layer is in evaluation mode; then each is as it was."""
-    modes = [(layer, layer.training) for layer in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for layer, training in modes:
-            layer.training = training
-
-
-def _statistics(
-    model: nn.Module, policy: BatchStatistics, splits: dict[str, ResidentData], given: Any
-) -> ResidentData | None:
-    """Training examples to recompute running statistics from, where that is asked for and makes sense."""
-    if policy != "recomputed" or not layers_with_running_statistics(model):
-        return None
-    if given is not None:
-        return ResidentData.read(given, "statistics_data")
-    if "train" in splits:
-        return splits["train"]
-    raise ValueError("batch_statistics 'recomputed' needs statistics_data, batches of training examples")
 
 
 def _checked(value: Any, batch: MicroBatch) -> Tensor:

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from study.landscape.evaluator import Measured, Task
+from study.landscape.evaluator import Evaluator, Measured
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Coordinates
+from study.landscape.task import Task
 
 Measure = Callable[[Sequence[Coordinates]], list[Measured]]
 
@@ -30,7 +31,7 @@ class Survey:
     def open(self) -> Iterator[Measure]:
         """Place everything on the plan's device, and give what measures points there."""
         geometry = self.geometry.on(self.task.plan.device)
-        with self.task.open() as evaluator:
+        with Evaluator.open(self.task) as evaluator:
 
             def measure(points: Sequence[Coordinates]) -> list[Measured]:
                 measured = evaluator.at(geometry, points)

@@ -9,10 +9,11 @@ from torch import nn
 
 from study.landscape.directions import Direction
 from study.landscape.evaluate import evaluate
-from study.landscape.evaluator import Task, standard_error
+from study.landscape.evaluator import Evaluator, standard_error
 from study.landscape.geometry import Line, Plane
 from study.landscape.grid import Grid
 from study.landscape.result import Status
+from study.landscape.task import Task
 from study.landscape.weights import Weights
 
 GRID = Grid.line(-0.4, 1.0, 3)
@@ -354,7 +355,7 @@ def test_a_sequence_of_points_is_measured_as_each_alone(mlp, vectors, cross_entr
     model = mlp()
     plane, grid = Plane.random(model, seed=2), Grid.rectangle((-1, 2, 4), (0, 0.5, 2))
     landscape = evaluate(model, cross_entropy, [vectors()], plane, grid)
-    with Task.of(model, cross_entropy, [vectors()]).open() as evaluator:
+    with Evaluator.open(Task.of(model, cross_entropy, [vectors()])) as evaluator:
         for i, alpha in reversed(list(enumerate(grid.axes["alpha"]))):
             for j, beta in enumerate(grid.axes["beta"]):
                 alone = evaluator.measure(plane.at(alpha, beta)).values
@@ -372,7 +373,7 @@ def test_progress_counts_special_points_and_cells(mlp, vectors, cross_entropy):
 
 def test_an_evaluator_measures_weights_of_any_origin(mlp, vectors, cross_entropy):
     inputs, targets = vectors(60)
-    with Task.of(mlp(0), cross_entropy, [(inputs, targets)]).open() as evaluator:
+    with Evaluator.open(Task.of(mlp(0), cross_entropy, [(inputs, targets)])) as evaluator:
         for seed in (0, 1):
             values = evaluator.measure(Weights.of(mlp(seed))).values
             expected = cross_entropy(mlp(seed).double()(inputs.double()), targets).mean().item()

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from study.landscape.evaluate import evaluate
-from study.landscape.evaluator import Task
 from study.landscape.executors import Joblib, Ray, Serial, WorkerDiedError
 from study.landscape.geometry import Line, Plane
 from study.landscape.grid import Grid
 from study.landscape.store import PointStore
 from study.landscape.survey import Survey
+from study.landscape.task import Task
 
 pytestmark = pytest.mark.process
 

@@ -9,9 +9,10 @@ from torch import nn
 
 from study.landscape.directions import Direction, random_direction
 from study.landscape.evaluate import evaluate
-from study.landscape.evaluator import Task
+from study.landscape.evaluator import Evaluator
 from study.landscape.geometry import Line, Plane, Scaling
 from study.landscape.grid import Grid, spaced
+from study.landscape.task import Task
 from study.landscape.weights import Weights
 
 
@@ -119,7 +120,7 @@ def test_special_points_take_the_names_given(least_squares):
 def test_centre_and_endpoints_have_the_bits_of_the_checkpoints_own_evaluation(mlp, vectors, cross_entropy):
     first, second = mlp(0), mlp(1)
     data = [vectors(90)]
-    with Task.of(first, cross_entropy, data).open() as evaluator:
+    with Evaluator.open(Task.of(first, cross_entropy, data)) as evaluator:
         own = {model: evaluator.measure(Weights.of(model)) for model in (first, second)}
     line = evaluate(first, cross_entropy, data, Line.between(first, second), Grid.line(-0.5, 1.5, 4))
     plane = evaluate(first, cross_entropy, data, Plane.random(first), Grid.rectangle((-1, 2, 3), (-1, 1, 2)))
@@ -135,7 +136,7 @@ def test_centre_and_endpoints_have_the_bits_of_the_checkpoints_own_evaluation(ml
 
 def test_special_points_keep_their_bits_where_a_vector_has_infinite_entries(mlp, vectors, cross_entropy):
     model, data = mlp(0), [vectors(40)]
-    with Task.of(model, cross_entropy, data).open() as evaluator:
+    with Evaluator.open(Task.of(model, cross_entropy, data)) as evaluator:
         own = evaluator.measure(Weights.of(model)).values
     theta = Weights.of(model)
     broken = theta.flat.clone()

@@ -7,10 +7,11 @@ from torch import nn
 from torch.func import functional_call
 
 from study.landscape.evaluate import evaluate
-from study.landscape.evaluator import Task
+from study.landscape.evaluator import Evaluator
 from study.landscape.geometry import Line, Plane
 from study.landscape.grid import Grid
 from study.landscape.statistics import gathering, layers_with_running_statistics, recompute
+from study.landscape.task import Task
 from study.landscape.weights import Weights
 
 EPS = 1e-5
@@ -97,7 +98,7 @@ def test_interpolated_ends_are_the_checkpoints_own_even_beside_a_diverged_one(tr
     landscape = evaluate(
         first, cross_entropy, [train], line, Grid.line(points=3), batch_statistics="interpolated"
     )
-    with Task.of(first, cross_entropy, [train]).open() as evaluator:
+    with Evaluator.open(Task.of(first, cross_entropy, [train])) as evaluator:
         assert landscape.points["start"].values == evaluator.measure(Weights.of(first)).values
     assert np.isnan(landscape.points["end"].values["loss"])
     with pytest.raises(ValueError, match="needs a line between two sets of weights"):
