@@ -132,8 +132,8 @@ def main() -> None:
     results: dict[str, Any] = {"machine": machine(asked.threads), "overhead": overhead(asked.threads)}
     results["turns"] = []
     turns = every_round(asked.images)
-    plan = [turn for at in range(asked.repeats) for turn in (turns if at % 2 == 0 else turns[::-1])]
-    plan += once(asked.images)
+    rounds = [turns if at % 2 == 0 else turns[::-1] for at in range(asked.repeats)]
+    plan = [*rounds[0], *once(asked.images), *(turn for again in rounds[1:] for turn in again)]
     asked.out.mkdir(parents=True, exist_ok=True)
     for turn in tqdm(plan, disable=None):
         results["turns"].append(measured(turn, asked.root, asked.out / "networks", asked.threads))

@@ -72,14 +72,14 @@ def _points(turns: Sequence[Turn], network: str) -> str:
 def _growth(turns: Sequence[Turn]) -> str:
     """How seconds grow with points, with images, and with workers."""
     rows = [
-        "| growth with | computed by | points | images | seconds | seconds a point |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| growth with | computed by | points | images | seconds | seconds a point | memory |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for turn in turns:
         if turn["shows"] in {"points", "images", "workers"}:
             rows.append(
                 f"| {turn['shows']} | {turn['contestant']} | {turn['points']} | {turn['images']:,} "
-                f"| {turn['seconds']:.3g} | {turn['per_point']:.3g} |"
+                f"| {turn['seconds']:.3g} | {turn['per_point']:.3g} | {turn['memory'] / 2**20:,.0f} MiB |"
             )
     return "\n".join(rows)
 

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -122,19 +122,39 @@ class Ray:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        held = ray.put(survey)
-        actor = ray.remote(_Holder).options(num_cpus=self.threads, num_gpus=self.gpus_per_worker)
-        crew = _Crew(
-            self.workers,
-            lambda: _Actor(actor.remote(held, self.threads), ray.kill),
-            (ray.exceptions.RayActorError,),
-        )
+        crew = None
         try:
+            size = self._size(ray.cluster_resources())
+            held = ray.put(survey)
+            actor = ray.remote(_Holder).options(num_cpus=self.threads, num_gpus=self.gpus_per_worker)
+            crew = _Crew(
+                size,
+                lambda: _Actor(actor.remote(held, self.threads), ray.kill),
+                (ray.exceptions.RayActorError,),
+            )
             yield lambda points: crew.map(_parts(points, survey))
         finally:
-            crew.dismiss()
+            if crew is not None:
+                crew.dismiss()
             if started:
                 ray.shutdown()
+
+    def _size(self, resources: Mapping[str, float]) -> int:
+        """How many workers the cluster has room for: one that waits for room would keep its points waiting.
+
+        Raises:
+            ValueError: if it has room for none.
+        """
+        size = self.workers
+        for name, each in (("CPU", self.threads), ("GPU", self.gpus_per_worker)):
+            if each > 0:
+                there = resources.get(name, 0.0)
+                if there < each:
+                    raise ValueError(
+                        f"a worker must find its {each:g} {name} in the Ray cluster, which has {there:g}"
+                    )
+                size = min(size, int(there / each))
+        return size
 
 
 class _Worker(Protocol):

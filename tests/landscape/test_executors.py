@@ -345,3 +345,12 @@ def test_workers_hold_the_survey_until_the_context_ends(mlp, vectors, cross_entr
             assert measured.values == right[at].values
             assert measured.example_losses[""].tobytes() == right[at].example_losses[""].tobytes()
     assert set(after) == set(again) == set(points)
+
+
+@pytest.mark.process
+def test_a_cluster_without_room_for_a_worker_is_refused(ladder, cluster):
+    """Waiting for a processor that there will never be looks like work."""
+    with pytest.raises(ValueError, match="a worker must find its 1 GPU in the Ray cluster, which has 0"):
+        ladder(lambda _alpha: None, executor=Ray(1, gpus_per_worker=1))
+    with pytest.raises(ValueError, match="a worker must find its 99 CPU in the Ray cluster, which has 2"):
+        ladder(lambda _alpha: None, executor=Ray(1, threads=99))
