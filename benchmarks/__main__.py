@@ -63,7 +63,7 @@ def once(images: int) -> list[Turn]:
     """What is measured once: whole adaptive surfaces, and growth with points, images and workers."""
     engine, few = "this engine", images // 5
     found = [Turn(name, "two_conv", images, 51, True, "surface") for name in ENGINE if "adaptive" in name]
-    found += [Turn(engine, "two_conv", few, steps, True, "points") for steps in (4, 8, 12)]
+    found += [Turn(engine, "two_conv", few, steps, True, "points") for steps in (2, 4, 8)]
     found += [Turn(engine, "two_conv", few * times, 4, True, "images") for times in (1, 2, 4)]
     names = [engine, *(name for name in ENGINE if "worker" in name)]
     return [*found, *(Turn(name, "two_conv", few, 8, True, "workers") for name in names)]
@@ -127,8 +127,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="test images that a point reads")
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--tables", action="store_true", help="only write the tables of the results that are there"
+    )
     asked = parser.parse_args()
     file = asked.out / "results.json"
+    if asked.tables:
+        write_tables(json.loads(file.read_text()))
+        return
     results: dict[str, Any] = {"machine": machine(asked.threads), "overhead": overhead(asked.threads)}
     results["turns"] = []
     turns = every_round(asked.images)

@@ -18,7 +18,6 @@ ENGINE: dict[str, Mapping[str, Any]] = {
     "this engine, compiled": {"compile": True},
     "this engine, bfloat16": {"precision": "bfloat16"},
     "this engine, adaptive": {"tolerance": 0.01},
-    "this engine, adaptive, bfloat16": {"tolerance": 0.01, "precision": "bfloat16"},
     "this engine, 1 worker of 1 thread": {"executor": Joblib(1)},
     "this engine, 2 workers of 1 thread": {"executor": Joblib(2)},
 }

@@ -185,7 +185,9 @@ def row(title: str, by: str, sampled: Sampled) -> str:
 
 
 def _percent(error: float) -> str:
-    return f"{100 * expm1(error):.2g}%" if error < 1 else f"a factor of {np.exp(error):.2g}"
+    if error >= 1:
+        return f"a factor of {np.exp(error):.2g}"
+    return f"{100 * expm1(error):.0f}%" if error > 0.1 else f"{100 * expm1(error):.2g}%"
 
 
 if __name__ == "__main__":

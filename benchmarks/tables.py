@@ -32,10 +32,14 @@ def write_tables(results: Mapping[str, Any]) -> None:
 def _machine(results: Mapping[str, Any]) -> str:
     here = results["machine"]
     rates = [turn["rate"] for turn in results["turns"]]
+    points = [turn for turn in results["turns"] if turn["shows"] == "point"]
+    asked = [(turn["contestant"], turn["network"], turn["thresholds"]) for turn in points]
+    counts = sorted({asked.count(each) for each in asked})
+    times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
         f"{here['processor']} ({here['capability']}), {here['threads']} threads, {here['system']}, torch "
         f"{here['torch']}; float32 matrix products reach {median(rates) / 1e9:.0f} GFLOP/s there. Medians of "
-        "alternating repeats, each in a process of its own."
+        f"{times} measurements in turns, each in a process of its own."
     )
 
 
