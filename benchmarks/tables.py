@@ -35,11 +35,13 @@ def _machine(results: Mapping[str, Any]) -> str:
     points = [turn for turn in results["turns"] if turn["shows"] == "point"]
     asked = [(turn["contestant"], turn["network"], turn["thresholds"]) for turn in points]
     counts = sorted({asked.count(each) for each in asked})
-    times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    times = f"the median of {counts[0]} to {counts[-1]} measurements in turns"
+    if counts == [1]:
+        times = "one measurement"
     return (
         f"{here['processor']} ({here['capability']}), {here['threads']} threads, {here['system']}, torch "
-        f"{here['torch']}; float32 matrix products reach {median(rates) / 1e9:.0f} GFLOP/s there. Medians of "
-        f"{times} measurements in turns, each in a process of its own."
+        f"{here['torch']}; float32 matrix products reach {median(rates) / 1e9:.0f} GFLOP/s there. Each "
+        f"number is {times}, in a process of its own."
     )
 
 
