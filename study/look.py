@@ -1,7 +1,7 @@
 """One configured landscape of a trained network: evaluated, measured, checked against itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +15,9 @@ from study.identity import NUMERICS_VERSION
 from study.keys import hashed
 from study.kinds import KINDS, LandscapeConfig, Trained
 from study.landscape.evaluate import evaluate
-from study.landscape.executors import Executor, Serial
+from study.landscape.executors import Executor, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
+from study.landscape.plan import EvaluationPlan, Precision
 from study.landscape.result import Landscape
 from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.store import PointStore
@@ -133,19 +134,20 @@ def look(
     }
     at_solution = landscape.points[trained.solution_name].values
 
-    def again(batch_statistics: BatchStatistics, **other: Any) -> dict[str, float]:
-        """The solution's own values, by the engine, apart from the landscape."""
-        task = Task.of(
-            model, LOSS, batches, batch_statistics, device=executor.device, **{**settings, **other}
-        )
-        here = Geometry(trained.solution, (trained.solution.flat,), {})
-        with (executor if executor.device else Serial()).open(Survey(task, here, False)) as mapper:
+    plan = EvaluationPlan(**landscape.provenance["plan"])  # smaller than the rule's where memory ran out
+    here = Geometry(trained.solution, (trained.solution.flat,), {})
+
+    def again(batch_statistics: BatchStatistics, precision: Precision = plan.precision) -> dict[str, float]:
+        """The solution's own values, by the engine as it was planned, apart from the landscape."""
+        task = Task.of(model, LOSS, batches, batch_statistics, device=executor.device, **settings)
+        task = replace(task, plan=replace(plan, precision=precision))
+        with for_few(executor).open(Survey(task, here, keep_examples=False)) as mapper:
             ((_coordinates, measured),) = mapper([()])
         return measured.values
 
     stored = again("frozen")  # at a checkpoint, interpolated statistics are its own too
     checked = again(policy) if policy == "recomputed" else stored
-    exact = stored if evaluation.precision == "float32" else again("frozen", precision="float32")
+    exact = stored if plan.precision == "float32" else again("frozen", "float32")
     for name, examples in splits.items():
         by_training = mean_loss(model, examples, EVALUATION_BATCH).loss
         measures |= {

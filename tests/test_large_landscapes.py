@@ -5,12 +5,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
 from study import look as look_module
 from study.config import StudyConfig
 from study.landscape.executors import Serial
 from study.landscape.result import Landscape, Status
-from study.run import Outcome
+from study.prepare import prepare
+from study.run import Outcome, run
 
 Start = Callable[..., Outcome]
 Compose = Callable[..., StudyConfig]
@@ -129,6 +132,31 @@ def test_a_landscape_that_is_interrupted_goes_on_with_the_points_that_are_missin
         for line in file.read_bytes().splitlines()[1:]
     ]
     assert len(lines) == len({line.partition(b'"values"')[0][17:] for line in lines}), "each point once"
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_the_self_checks_hold_where_points_share_a_pass(compose: Compose, arguments, plain_pictures, model):
+    asked = arguments("evaluation.points_at_once=4", looks=("interpolation", "contour"))
+    if model == "cnn":
+        asked = [own for own in asked if not own.startswith("model")] + ["model=cnn"]
+    values = run(prepare(compose(*asked), {})).record.latest()
+    assert values["contour/train/self_check"] == values["interpolation/train/self_check"] == 0.0
+    assert values["contour/train/self_check_training"] <= 1e-6
+
+
+def test_the_self_checks_hold_where_memory_ran_out(start: Start, plain_pictures, monkeypatch):
+    """They are made under the plan that the landscape came to, not the one that it began with."""
+    most = 20
+
+    def short_of_memory(outputs, targets):
+        if len(outputs) > most:
+            raise torch.OutOfMemoryError("no room")
+        return functional.cross_entropy(outputs, targets, reduction="none")
+
+    monkeypatch.setattr(look_module, "LOSS", short_of_memory)
+    outcome = start(looks=("contour",))
+    assert landscape(outcome).provenance["plan"]["micro_batch"] <= most
+    assert outcome.record.latest()["contour/train/self_check"] == 0.0
 
 
 @pytest.mark.process

@@ -12,7 +12,7 @@ from torch import nn
 
 from study.landscape.batches import Data
 from study.landscape.evaluator import Measured
-from study.landscape.executors import Executor, Mapper, Serial
+from study.landscape.executors import Executor, Mapper, Serial, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
 from study.landscape.plan import Precision, is_out_of_memory
@@ -145,7 +145,7 @@ def _landscape(
         named = dict(zip(geometry.special, points.at(special), strict=True))
         provenance = {**survey.task.describe(), **geometry.provenance}
         if survey.task.plan.precision != "float32":
-            provenance["precision_error"] = _precision_error(survey, points.known)
+            provenance["precision_error"] = _precision_error(survey, points.known, executor)
     if surface.estimate is not None:
         provenance["interpolation"] = surface.estimate
     return Landscape(
@@ -210,19 +210,19 @@ def _exact(grid: Grid, cells: list[Measured]) -> Surface:
     return Surface(values, status, examples, None)
 
 
-def _precision_error(survey: Survey, known: Mapping[Coordinates, Measured]) -> dict[str, Any]:
+def _precision_error(
+    survey: Survey, known: Mapping[Coordinates, Measured], executor: Executor
+) -> dict[str, Any]:
     """How far losses are from those in float32, on points drawn from those evaluated; JSON-able."""
     points = sorted(known)
     drawn = np.random.default_rng(0).permutation(len(points))[:PRECISION_SAMPLE]
     sample = [points[at] for at in drawn]
     exact = replace(survey, task=replace(survey.task, plan=replace(survey.task.plan, precision="float32")))
-    with exact.open() as measure:
-        right = measure(sample)
+    with for_few(executor).open(exact) as mapper:
+        right = dict(mapper(sample))
     errors: dict[str, Any] = {}
-    for name in (name for name in right[0].values if is_loss(name)):
-        pairs = [
-            (known[point].values[name], own.values[name]) for point, own in zip(sample, right, strict=True)
-        ]
+    for name in (name for name in right[sample[0]].values if is_loss(name)):
+        pairs = [(known[point].values[name], right[point].values[name]) for point in sample]
         relative = [abs(low - high) / max(abs(high), FLOOR) for low, high in pairs if isfinite(high)]
         errors[name] = {"largest": max(relative), "median": float(np.median(relative))} if relative else {}
     return {"points": len(sample), "relative": errors}

@@ -55,10 +55,14 @@ class Evaluator:
         self._weights = PointWeights(task.model, task.layout, plan)
         self._forward = self._call
         if plan.compile:
+            torch.compiler.reset()  # earlier networks count towards the limit of what is compiled
             self._forward = torch.compile(self._call, dynamic=False)
 
     def at(self, geometry: Geometry, points: Sequence[Coordinates]) -> list[Measured]:
         """Measure points of `geometry`, as many at once as the plan says.
+
+        Where fewer are left, the last is measured beside itself: the bits of a point depend on how many share
+        a pass, and so not on which.
 
         Raises:
             ValueError: if the geometry's weights are not of the model's architecture.
@@ -68,9 +72,9 @@ class Evaluator:
         at_once = self.task.plan.points_at_once
         for start in range(0, len(points), at_once):
             part = points[start : start + at_once]
-            for place, coordinates in enumerate(part):
-                self._weights.fill(geometry.terms(coordinates), place)
-            measured += self._measure(geometry.buffers(part[0], self.task.policy), len(part))
+            for place in range(at_once):
+                self._weights.fill(geometry.terms(part[min(place, len(part) - 1)]), place)
+            measured += self._measure(geometry.buffers(part[0], self.task.policy))[: len(part)]
         return measured
 
     def measure(self, weights: Weights) -> Measured:
@@ -80,29 +84,28 @@ class Evaluator:
             ValueError: if they are not of the model's architecture.
         """
         self._check(weights.layout)
-        self._weights.fill([(1.0, weights.flat)], 0)
-        return self._measure(weights.buffers, 1)[0]
+        for place in range(self.task.plan.points_at_once):
+            self._weights.fill([(1.0, weights.flat)], place)
+        return self._measure(weights.buffers)[0]
 
     def _check(self, layout: Layout) -> None:
         if layout != self.task.layout:  # functional_call would silently take the model's own parameters
             raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
 
     @torch.inference_mode()
-    def _measure(self, buffers: dict[str, Tensor], count: int) -> list[Measured]:
-        """Measure the points whose weights are filled in, `count` of them, on every split."""
+    def _measure(self, buffers: dict[str, Tensor]) -> list[Measured]:
+        """Measure the points whose weights are filled in on every split."""
         with self._precision():
-            parameters = self._weights.parameters(count)
+            parameters = self._weights.parameters()
             if self._statistics is not None:
                 buffers = recompute(
                     self.task.model, buffers, lambda fresh: self._gather({**parameters, **fresh})
                 )
             else:
                 buffers = {name: buffer.clone() for name, buffer in buffers.items()}
-            of_splits = {
-                name: self._read(split, parameters, buffers, count) for name, split in self._splits.items()
-            }
+            of_splits = {name: self._read(split, parameters, buffers) for name, split in self._splits.items()}
         measured = []
-        for place in range(count):
+        for place in range(self.task.plan.points_at_once):
             values: dict[str, float] = {}
             example_losses: dict[str, np.ndarray] = {}
             for name, several in of_splits.items():
@@ -117,11 +120,12 @@ class Evaluator:
         return measured
 
     def _read(
-        self, split: ResidentData, parameters: dict[str, Tensor], buffers: dict[str, Tensor], count: int
+        self, split: ResidentData, parameters: dict[str, Tensor], buffers: dict[str, Tensor]
     ) -> list[tuple[np.ndarray, np.ndarray | None, bool]]:
         """For each point: the loss of each example, (N,) float64; 1 where it is classified right, where that
         makes sense; and whether the loss is one value an example.
         """
+        count = self.task.plan.points_at_once
         shape = (count, len(split))
         device = self.task.plan.device
         losses = torch.empty(shape, dtype=torch.float64, device=device)
@@ -130,7 +134,7 @@ class Evaluator:
         version = split.version
         for batch in split.micro_batches(self.task.plan, copied=self.task.copies_inputs):
             here = slice(batch.start, batch.stop)
-            for place, outputs in enumerate(self._outputs(parameters, buffers, batch.inputs, count)):
+            for place, outputs in enumerate(self._outputs(parameters, buffers, batch.inputs)):
                 value = _checked(self.task.loss(outputs, batch.targets), batch)
                 per_example = per_example and value.ndim > 0
                 losses[place, here] = value
@@ -146,10 +150,11 @@ class Evaluator:
         return [(own, hit, per_example) for own, hit in zip(losses.cpu().numpy(), right, strict=True)]
 
     def _outputs(
-        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any, count: int
+        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any
     ) -> Iterator[Any]:
         """What the model gives for a micro-batch, at each point; in float32 at least."""
-        if self.task.plan.points_at_once == 1:
+        count = self.task.plan.points_at_once
+        if count == 1:
             together = [self._forward(parameters, buffers, inputs)]
         else:
             stacked = torch.vmap(self._forward, in_dims=(0, None, None))(parameters, buffers, inputs)

@@ -309,6 +309,11 @@ def _measure(points: Sequence[Coordinates]) -> list[Measured]:
     return _holder.measure(points)
 
 
+def for_few(executor: Executor) -> Executor:
+    """Who computes a handful of points: this process, unless only the workers have the device."""
+    return executor if executor.device is not None else Serial()
+
+
 def _parts(points: Sequence[Coordinates], survey: Survey) -> list[tuple[Coordinates, ...]]:
     """The points, as many together as the plan takes at once."""
     size = survey.task.plan.points_at_once

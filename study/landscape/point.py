@@ -49,12 +49,12 @@ class PointWeights:
                 parts = [(weight, base[start:stop].view(shape)) for weight, base in terms]
                 mix(parts, _channels_last(out, shape))
 
-    def parameters(self, count: int) -> dict[str, Tensor]:
-        """The named parameters of the first `count` points.
+    def parameters(self) -> dict[str, Tensor]:
+        """The named parameters.
 
-        Each has a dim before its own that counts them, unless the plan takes points one by one.
+        Each has a dim before its own that counts the points, unless the plan takes them one by one.
         """
-        flat = self._flat[0] if len(self._flat) == 1 else self._flat[:count]
+        flat = self._flat[0] if len(self._flat) == 1 else self._flat
         named = {}
         parts = flat.split([parameter.size for parameter in self._layout.parameters], dim=-1)
         for parameter, part in zip(self._layout.parameters, parts, strict=True):

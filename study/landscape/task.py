@@ -80,8 +80,8 @@ class Task:
             if name in splits and size < len(splits[name]):
                 raise ValueError(f"population must be at least the {len(splits[name])} examples, got {size}")
         statistics = _statistics(model, batch_statistics, splits, statistics_data)
-        if batch_statistics != "frozen" and layers_with_running_statistics(model):
-            points_at_once = 1  # each point has statistics of its own
+        if batch_statistics == "interpolated" or statistics is not None:
+            points_at_once = 1  # each point has buffers of its own
         first = next(iter(splits.values()))
 
         def tried(count: int) -> tuple[EvaluationPlan, bool]:

@@ -13,6 +13,7 @@ from study.landscape.geometry import Line, Plane, Scaling
 from study.landscape.grid import Grid
 from study.landscape.plan import EvaluationPlan
 from study.landscape.point import PointWeights
+from study.landscape.store import PointStore
 from study.landscape.weights import Layout
 
 LINE = Grid.line(-0.6, 1.1, 7)
@@ -78,7 +79,7 @@ def test_a_points_weights_are_the_geometrys_bit_for_bit(kind, at_once, channels_
         part = coordinates[start : start + at_once]  # the last is a part of a part
         for place in reversed(range(len(part))):
             weights.fill(geometry.terms(part[place]), place)
-        named = weights.parameters(len(part))
+        named = weights.parameters()
         for place, point in enumerate(part):
             expected = geometry.at(*point).named
             assert list(named) == list(expected) == [name for name, _own in model.named_parameters()]
@@ -92,20 +93,16 @@ def test_a_points_weights_are_the_geometrys_bit_for_bit(kind, at_once, channels_
                 elif own.dtype == torch.float32:
                     assert own.is_contiguous()
         if at_once > 1:
-            assert all(len(tensor) == len(part) for tensor in named.values())
+            assert all(len(tensor) == at_once for tensor in named.values())
 
 
 def test_the_memory_is_the_same_for_every_point():
     model, every = geometries()
     weights = PointWeights(model, Layout.of(model), EvaluationPlan(32, True, "cpu"))
     weights.fill(every["line"].terms((0.2,)), 0)
-    first = {
-        name: own.data_ptr() for name, own in weights.parameters(1).items() if own.dtype == torch.float32
-    }
+    first = {name: own.data_ptr() for name, own in weights.parameters().items() if own.dtype == torch.float32}
     weights.fill(every["line"].terms((0.9,)), 0)
-    again = {
-        name: own.data_ptr() for name, own in weights.parameters(1).items() if own.dtype == torch.float32
-    }
+    again = {name: own.data_ptr() for name, own in weights.parameters().items() if own.dtype == torch.float32}
     assert first == again
 
 
@@ -116,7 +113,7 @@ def test_filling_one_place_leaves_the_others():
     for place, point in enumerate([(0.1, 0.2), (0.3, 0.4), (0.5, 0.6)]):
         weights.fill(geometry.terms(point), place)
     weights.fill(geometry.terms((-1.0, 2.0)), 1)
-    named = weights.parameters(3)
+    named = weights.parameters()
     for place, point in enumerate([(0.1, 0.2), (-1.0, 2.0), (0.5, 0.6)]):
         for name, right in geometry.at(*point).named.items():
             assert bits(named[name][place]) == bits(right)
@@ -409,3 +406,46 @@ def test_what_was_done_before_memory_ran_out_is_not_mixed_in(mlp, vectors, cross
     landscape = evaluate(model, loss, [vectors(75)], line, LINE, micro_batch=64, store=store)
     undisturbed = evaluate(model, cross_entropy, [vectors(75)], line, LINE, micro_batch=32)
     assert landscape.to_bytes() == undisturbed.to_bytes()
+
+
+def test_the_bits_of_a_point_depend_on_how_many_share_a_pass_and_not_on_which(
+    convnet, images, cross_entropy, tmp_path
+):
+    """So a landscape in pieces has the bits of one in one go: the pieces share their passes otherwise."""
+    model = convnet()
+    line, data = Line.random(model, seed=1), [images(70)]
+    store = PointStore(tmp_path, {})
+    whole = evaluate(model, cross_entropy, data, line, Grid.line(-1, 1, 9), points_at_once=4)
+    for grid in (Grid.line(-1, 1, 3), Grid.line(-1, 1, 5), Grid.line(-1, 1, 9)):
+        pieces = evaluate(model, cross_entropy, data, line, grid, points_at_once=4, store=store)
+    assert pieces.to_bytes() == whole.to_bytes()
+
+
+def test_points_whose_buffers_differ_are_taken_one_by_one(vectors):
+    class Shifted(nn.Linear):
+        def __init__(self, shift):
+            super().__init__(5, 3)
+            self.register_buffer("shift", torch.tensor(shift))
+
+        def forward(self, x):
+            return super().forward(x) * 0 + self.shift
+
+    line = Line.between(Shifted(1.0), Shifted(3.0))
+    found = evaluate(
+        Shifted(0.0),
+        lambda outputs, _targets: outputs[:, 0],
+        [vectors(40)],
+        line,
+        Grid.line(0, 1, 5),
+        batch_statistics="interpolated",
+        points_at_once=3,
+    )
+    assert found.values["loss"].tolist() == [1.0, 1.5, 2.0, 2.5, 3.0]
+
+
+def test_every_network_is_compiled_however_many_there_were_before(vectors, cross_entropy, caplog):
+    """torch compiles a function for eight shapes, and then leaves the rest as they are."""
+    for width in range(2, 12):
+        model = nn.Sequential(nn.Linear(5, width), nn.Tanh(), nn.Linear(width, 3))
+        evaluate(model, cross_entropy, [vectors(40)], Line.random(model), Grid.line(points=2), compile=True)
+    assert "recompile_limit" not in caplog.text
