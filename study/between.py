@@ -9,6 +9,7 @@ import torch
 from study import build
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
+from study.keys import hashed
 from study.landscape.evaluate import evaluate
 from study.landscape.executors import Executor
 from study.landscape.geometry import Line
@@ -109,8 +110,7 @@ def join(
         "alpha_range": config.alpha_range,
         "points": config.points,
         "examples": config.examples,
-        "statistics_examples": evaluation.statistics_examples,
-        "plan": [evaluation.micro_batch, evaluation.precision, evaluation.compile, evaluation.points_at_once],
+        "evaluation": hashed(evaluation),
         "weights": [run.record.files()[solution_file(run)] for run in runs],
     }
     if record.holds(file) and record.holds(about) and record.read_json(about) == key:

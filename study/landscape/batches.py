@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from study.landscape.plan import EvaluationPlan, in_channels_last
+from study.landscape.network import in_channels_last
+from study.landscape.plan import EvaluationPlan
 
 Data = Iterable[Any] | Mapping[str, Iterable[Any]]
 
@@ -108,18 +109,13 @@ class ResidentData:
         """Grows whenever somebody writes to an example."""
         return [leaf._version for pair in self.chunks for leaf in _leaves(pair)]
 
-    def micro_batches(self, plan: EvaluationPlan, *, copied: bool = True) -> Iterator[MicroBatch]:
-        """The examples in data-set order, in equal parts (to one example) of at most the plan's size.
-
-        Args:
-            plan: how large.
-            copied: whether inputs are copies, as a model needs that writes to them.
-        """
+    def micro_batches(self, plan: EvaluationPlan) -> Iterator[MicroBatch]:
+        """The examples in data-set order, in equal parts (to one example) of at most the plan's size."""
         offset = 0
         for (inputs, targets), size in zip(self.chunks, self.sizes, strict=True):
             for start, stop in plan.bounds(size):
                 own = _part(inputs, start, stop)
-                own = tree_map(_copied, own) if copied else own
+                own = tree_map(_copied, own) if plan.copies_inputs else own
                 yield MicroBatch(offset + start, offset + stop, own, _part(targets, start, stop))
             offset += size
 

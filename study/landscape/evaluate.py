@@ -15,10 +15,12 @@ from study.landscape.evaluator import Measured
 from study.landscape.executors import Executor, Mapper, Serial, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
-from study.landscape.plan import Precision, is_out_of_memory
+from study.landscape.network import is_out_of_memory
+from study.landscape.plan import Precision
 from study.landscape.refine import FLOOR, refine
-from study.landscape.result import Landscape, Point, Status, Surface, is_loss
+from study.landscape.result import Landscape, Point, is_loss
 from study.landscape.store import FoundPoints, PointStore
+from study.landscape.surface import Surface
 from study.landscape.survey import Survey
 from study.landscape.task import NO_MEMORY, Loss, Task
 
@@ -135,14 +137,13 @@ def _landscape(
     found = store.open(survey.identity()) if store is not None else nullcontext()
     with found as kept, executor.open(survey) as mapper:
         points = _Points(mapper, kept, on_point)
-        special = list(geometry.special.values())
         if tolerance is None:
-            points.at([*special, *grid.coordinates])
-            surface = _exact(grid, points.at(grid.coordinates))
+            points.at([*geometry.special.values(), *grid.coordinates])
+            cells = np.argwhere(np.ones(grid.shape))
+            surface = Surface.of(grid.shape, cells, points.at(grid.coordinates))
         else:
-            about = dict(zip(special, points.at(special), strict=True))
-            surface = refine(grid, about, points.at, tolerance)
-        named = dict(zip(geometry.special, points.at(special), strict=True))
+            points.at(list(geometry.special.values()))
+            surface = refine(grid, points.known, points.at, tolerance)
         provenance = {**survey.task.describe(), **geometry.provenance}
         if survey.task.plan.precision != "float32":
             provenance["precision_error"] = _precision_error(survey, points.known, executor)
@@ -152,7 +153,7 @@ def _landscape(
         axes=dict(grid.axes),
         values=surface.values,
         status=surface.status,
-        points={name: Point(geometry.special[name], measured.values) for name, measured in named.items()},
+        points={name: Point(at, points.known[at].values) for name, at in geometry.special.items()},
         example_losses=surface.example_losses,
         provenance=provenance,
     )
@@ -195,19 +196,6 @@ class _Points:
         self.known[point] = measured
         if self._on_point is not None:
             self._on_point(len(self.known), total)
-
-
-def _exact(grid: Grid, cells: list[Measured]) -> Surface:
-    """The surface of which every cell is evaluated."""
-    values = {
-        name: np.array([cell.values[name] for cell in cells]).reshape(grid.shape) for name in cells[0].values
-    }
-    finite = np.logical_and.reduce([np.isfinite(array) for name, array in values.items() if is_loss(name)])
-    examples = {
-        split: np.stack([cell.example_losses[split] for cell in cells]) for split in cells[0].example_losses
-    }
-    status = np.where(finite, Status.EVALUATED, Status.DIVERGED).astype(np.int8)
-    return Surface(values, status, examples, None)
 
 
 def _precision_error(

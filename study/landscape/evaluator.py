@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 from study.landscape.batches import MicroBatch, ResidentData
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Coordinates
-from study.landscape.plan import arguments
+from study.landscape.network import arguments
 from study.landscape.point import PointWeights
 from study.landscape.statistics import BATCH, recompute
 from study.landscape.task import Task, evaluating
@@ -132,7 +132,7 @@ class Evaluator:
         correct: Tensor | None = torch.empty(shape, dtype=torch.float64, device=device)
         per_example = True
         version = split.version
-        for batch in split.micro_batches(self.task.plan, copied=self.task.copies_inputs):
+        for batch in split.micro_batches(self.task.plan):
             here = slice(batch.start, batch.stop)
             for place, outputs in enumerate(self._outputs(parameters, buffers, batch.inputs)):
                 value = _checked(self.task.loss(outputs, batch.targets), batch)
@@ -167,8 +167,7 @@ class Evaluator:
 
     def _gather(self, state: dict[str, Tensor]) -> None:
         assert self._statistics is not None
-        plan = replace(self.task.plan, micro_batch=BATCH)
-        for batch in self._statistics.micro_batches(plan, copied=self.task.copies_inputs):
+        for batch in self._statistics.micro_batches(replace(self.task.plan, micro_batch=BATCH)):
             functional_call(self.task.model, state, *arguments(batch.inputs))
 
     def _precision(self) -> torch.autocast:

@@ -189,38 +189,30 @@ class _Crew:
         waiting = deque(parts)
         deaths: Counter[tuple[Coordinates, ...]] = Counter()
         given_up: list[tuple[Coordinates, ...]] = []
-        in_a_row = 0
-        reason: BaseException | None = None
-        while waiting or self._busy:
+        fruitless = 0  # parts given up since one was finished
+        while (waiting or self._busy) and fruitless < MOST_DEATHS:
             while waiting and len(self._busy) < self._size:
-                worker = self._idle.pop() if self._idle else self._hire()
                 part = waiting.popleft()
-                try:
-                    self._busy[worker.submit(part)] = (worker, part)
-                except self._deaths:  # while it was idle
-                    worker.dismiss()
-                    waiting.appendleft(part)
+                worker = self._idle.pop() if self._idle else self._hire()
+                self._busy[worker.submit(part)] = (worker, part)
             for future in wait(self._busy, return_when=FIRST_COMPLETED).done:
                 worker, part = self._busy.pop(future)
-                try:
-                    measured = future.result()
-                except self._deaths as error:
+                error = future.exception()
+                if isinstance(error, self._deaths):
                     worker.dismiss()
                     deaths[part] += 1
-                    reason = error
                     if deaths[part] < MOST_DEATHS:
                         waiting.append(part)
                     else:
                         given_up.append(part)
-                        in_a_row += 1
+                        fruitless += 1
+                        reason = error
                     continue
-                finally:
-                    if not isinstance(future.exception(), self._deaths):
-                        self._idle.append(worker)
-                in_a_row = 0
-                yield from zip(part, measured, strict=True)
-            if in_a_row >= MOST_DEATHS:
-                break
+                self._idle.append(worker)
+                if error is not None:
+                    raise error
+                fruitless = 0
+                yield from zip(part, future.result(), strict=True)
         if given_up:
             points = ", ".join(str(coordinates) for part in given_up for coordinates in part)
             why = " ".join(str(reason).split())[:300]
@@ -244,7 +236,12 @@ class _Process:
         )
 
     def submit(self, points: Sequence[Coordinates]) -> "Future[list[Measured]]":
-        return self._pool.submit(_measure, points)
+        try:
+            return self._pool.submit(_measure, points)
+        except BrokenExecutor as error:  # it died while it was idle
+            failed: Future[list[Measured]] = Future()
+            failed.set_exception(error)
+            return failed
 
     def dismiss(self) -> None:
         self._pool.shutdown(wait=True, kill_workers=True)

@@ -6,11 +6,10 @@ from math import ceil
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils._pytree import tree_flatten, tree_map
+from torch import nn
 
 from study.landscape.allocator import keeps_freed_memory
+from study.landscape.network import Probe
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -36,6 +35,7 @@ class EvaluationPlan:
         precision: of activations and the weights that they are multiplied with; losses are summed in float64.
         compile: whether the forward pass goes through `torch.compile`.
         points_at_once: points that share one pass over the data.
+        copies_inputs: whether a micro-batch is a copy of its examples, as the model writes to them.
     """
 
     micro_batch: int
@@ -44,6 +44,7 @@ class EvaluationPlan:
     precision: Precision = "float32"
     compile: bool = False
     points_at_once: int = 1
+    copies_inputs: bool = False
 
     @classmethod
     def by_rule(
@@ -62,10 +63,9 @@ class EvaluationPlan:
 
         On a processor, the micro-batch is the number of examples whose activations fill `CACHE_BYTES`, or
         `KEPT_BYTES` after `keep_freed_memory`, within [`SMALLEST`, `LARGEST`], and points are taken one by
-        one. On an accelerator it is the number that
-        fills `DEVICE_BYTES`, and as many points are taken at once as leave their weights and activations
-        within it, `MOST_AT_ONCE` at most. Images lie channels-last where the model has a 2-D convolution and
-        can be called with them.
+        one. On an accelerator it is the number that fills `DEVICE_BYTES`, and as many points are taken at
+        once as leave their weights and activations within it, `MOST_AT_ONCE` at most. Images lie
+        channels-last where the model has a 2-D convolution and can be called with them.
 
         Args:
             model: in evaluation mode.
@@ -85,9 +85,9 @@ class EvaluationPlan:
                 raise ValueError(f"{name} must be at least 1, got {given}")
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        example = _beside(model, example)
+        probe = Probe.of(model, example)
         target = torch.device(device or next(model.parameters()).device)
-        activations = max(_activation_bytes(model, example), 1)
+        activations = max(probe.activation_bytes, 1)
         here = KEPT_BYTES if keeps_freed_memory() else CACHE_BYTES
         budget, largest = (here, LARGEST) if target.type == "cpu" else (DEVICE_BYTES, LARGEST * 4)
         if micro_batch is None:
@@ -98,13 +98,12 @@ class EvaluationPlan:
             points_at_once = 1 if target.type == "cpu" else min(max(fitting, 1), MOST_AT_ONCE)
         return cls(
             micro_batch=micro_batch,
-            channels_last=channels_last
-            and bool(image_filters(model))
-            and _reads_channels_last(model, example),
+            channels_last=channels_last and probe.reads_channels_last,
             device=str(target),
             precision=precision,
             compile=compile,
             points_at_once=points_at_once,
+            copies_inputs=probe.writes_to_inputs,
         )
 
     def smaller(self) -> "EvaluationPlan | None":
@@ -128,91 +127,3 @@ class EvaluationPlan:
     def describe(self) -> dict[str, Any]:
         """JSON-able, for provenance and keys."""
         return asdict(self)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a device or here; a processor's allocator has no error of its own."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def image_filters(model: nn.Module) -> list[str]:
-    """Names of the weights of 2-D convolutions, which take their memory layout from them."""
-    return [
-        f"{name}.weight" if name else "weight"
-        for name, layer in model.named_modules()
-        if isinstance(layer, nn.Conv2d)
-    ]
-
-
-def arguments(inputs: Any) -> tuple[Any, ...]:
-    """What `functional_call` takes after the state.
-
-    A tensor is passed as it is, a tuple or list as positional and a dict as named arguments.
-    """
-    if isinstance(inputs, dict):
-        return (), inputs
-    return (tuple(inputs),) if isinstance(inputs, tuple | list) else ((inputs,),)
-
-
-def in_channels_last(leaf: Any) -> Any:
-    """Images, (N, C, H, W), in channels-last memory; anything else as it is."""
-    if isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point():
-        return leaf.contiguous(memory_format=torch.channels_last)
-    return leaf
-
-
-def writes_to_inputs(model: nn.Module, example: Any) -> bool:
-    """Whether the model changes the tensors that it is called with."""
-    example = _beside(
-        model, tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, example)
-    )
-    leaves = [leaf for leaf in tree_flatten(example)[0] if isinstance(leaf, Tensor)]
-    before = [leaf._version for leaf in leaves]
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    with torch.no_grad():
-        functional_call(model, buffers, *arguments(example))
-    return [leaf._version for leaf in leaves] != before
-
-
-def _beside(model: nn.Module, example: Any) -> Any:
-    """An example on the model's device."""
-    device = next(model.parameters()).device
-    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, example)
-
-
-def _reads_channels_last(model: nn.Module, example: Any) -> bool:
-    """Whether the model can be called with images and filters in that layout: `view` may refuse it."""
-    filters = set(image_filters(model))
-    state = {
-        name: in_channels_last(tensor.detach()) if name in filters else tensor.detach()
-        for name, tensor in model.named_parameters()
-    }
-    state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
-    try:
-        with torch.inference_mode():
-            functional_call(model, state, *arguments(tree_map(in_channels_last, example)))
-    except RuntimeError:
-        return False
-    return True
-
-
-def _activation_bytes(model: nn.Module, example: Any) -> int:
-    """Bytes per example of the inputs and of what the model's leaf layers put out."""
-    tensors = [leaf for leaf in tree_flatten(example)[0] if isinstance(leaf, Tensor)]
-    count = tensors[0].shape[0]
-    total = sum(leaf.nbytes for leaf in tensors)
-
-    def add(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-        nonlocal total
-        total += sum(leaf.nbytes for leaf in tree_flatten(output)[0] if isinstance(leaf, Tensor))
-
-    leaves = [layer for layer in model.modules() if not list(layer.children())]
-    hooks = [layer.register_forward_hook(add) for layer in leaves]
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # a model may write to its own
-    try:
-        with torch.inference_mode():
-            functional_call(model, buffers, *arguments(example))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return total // count

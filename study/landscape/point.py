@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from study.landscape.geometry import Terms, mix
-from study.landscape.plan import EvaluationPlan, image_filters
+from study.landscape.network import image_filters
+from study.landscape.plan import EvaluationPlan
 from study.landscape.weights import Layout
 
 

@@ -9,6 +9,7 @@ the prediction fails and cells are evaluated, down to every one of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
@@ -17,7 +18,8 @@ from scipy.special import gammaln
 
 from study.landscape.evaluator import Measured
 from study.landscape.grid import Coordinates, Grid
-from study.landscape.result import Status, Surface, is_loss
+from study.landscape.result import Status, is_loss
+from study.landscape.surface import Surface
 
 FLOOR = 1e-3  # ε, nats: below it, differences of the loss count as absolute
 START = 11  # points an axis to begin with
@@ -28,7 +30,7 @@ ORDER = 3  # a cell half as far from its points has its error so many times halv
 ALL_FINITE = 8  # evaluated points around a cell that must be finite, or it is evaluated
 ROUND, GROWTH = 24, 0.1  # points of a round: so many at least, and this share of those evaluated
 SPACING = 0.75  # between points of a round, in distances to what is known
-MISSED = 0.05  # share of the interpolated cells that may exceed the stated error, and the chance that more do
+SHARE, CHANCE = 0.05, 0.05  # of interpolated cells that may exceed the stated error, and that more do
 
 Measure = Callable[[Sequence[Coordinates]], Sequence[Measured]]
 
@@ -74,16 +76,15 @@ def refine(
 def sample_size(cells: int) -> int:
     """How many of `cells` to draw, so that the largest error drawn bounds the 95th percentile of the others.
 
-    The smallest n for which n cells drawn without replacement miss all of the worst ones with a chance of
-    `MISSED` at most, where these are the fewest that are more than a share of `MISSED` of those not drawn: 59
-    of very many (hypergeometric; for many cells 0.95ⁿ).
+    The smallest n for which n cells drawn without replacement miss all of the worst ones with `CHANCE` at
+    most, where these are the fewest that are more than `SHARE` of those not drawn: 59 of very many
+    (hypergeometric; for many cells 0.95ⁿ).
     """
     drawn = np.arange(cells)
-    worst = np.floor(MISSED * (cells - drawn)) + 1
-    with np.errstate(divide="ignore"):
-        missed = gammaln(cells - worst + 1) + gammaln(cells - drawn + 1)
-        missed -= gammaln(np.maximum(cells - worst - drawn, 0) + 1) + gammaln(cells + 1)
-    enough = (missed <= np.log(MISSED)) & (worst + drawn <= cells)
+    worst = np.floor(SHARE * (cells - drawn)) + 1
+    missed = gammaln(cells - worst + 1) + gammaln(cells - drawn + 1)
+    missed -= gammaln(np.maximum(cells - worst - drawn, 0) + 1) + gammaln(cells + 1)
+    enough = (missed <= np.log(CHANCE)) & (worst + drawn <= cells)
     return int(np.argmax(enough)) if enough.any() else cells
 
 
@@ -215,40 +216,30 @@ class _Surface:
         tolerance: float,
     ) -> Surface:
         """The surface, with the values guessed at the cells that were not evaluated."""
-        shape = self._grid.shape
         evaluated = np.argwhere(~self._open)
         measured = [self._known[tuple(cell.tolist())] for cell in evaluated]
-        at, between = tuple(evaluated.T), tuple(cells.T)
-        values = {name: np.full(shape, np.nan) for name in measured[0].values}
-        for name, array in values.items():
-            array[at] = [own.values[name] for own in measured]
-            array[between] = guessed[name] if len(cells) else []
-        losses = [name for name in values if is_loss(name)]
-        status = np.full(shape, Status.INTERPOLATED, dtype=np.int8)
-        finite = np.logical_and.reduce([np.isfinite(values[name][at]) for name in losses])
-        status[at] = np.where(finite, Status.EVALUATED, Status.DIVERGED)
-        stated = {}
-        for name in losses:
-            bound = np.zeros(shape)
+        surface = Surface.of(self._grid.shape, evaluated, measured)
+        values, between, stated = surface.values, tuple(cells.T), {}
+        surface.status[between] = Status.INTERPOLATED
+        for name in list(values):
+            known = values[name][tuple(evaluated.T)]
             if len(cells):
-                bound[between] = _carried_over(errors[name].max(), values[name][between], values[name][at])
-                stated[name] = {
-                    "largest": float(errors[name].max()),
-                    "median": float(np.median(errors[name])),
-                }
-            values[f"{name}_interpolation_error"] = bound
-        examples = {}
-        for name, first in measured[0].example_losses.items():
-            examples[name] = np.full((*shape, len(first)), np.nan, dtype=np.float32)
-            examples[name][at] = [own.example_losses[name] for own in measured]
+                values[name][between] = guessed[name]
+            if not is_loss(name):
+                continue
+            bound = values[f"{name}_interpolation_error"] = np.zeros(self._grid.shape)
+            if len(cells):
+                largest = float(errors[name].max())
+                bound[between] = _carried_over(largest, guessed[name], known)
+                stated[name] = {"largest": largest, "median": float(np.median(errors[name]))}
         estimate = {
             "tolerance": tolerance,
             "evaluated": len(evaluated),
             "interpolated": len(cells),
-            "drawn": len(errors[losses[0]]) if len(cells) else 0,
+            "drawn": len(next(iter(errors.values()), [])),
             "errors": stated,
         }
-        return Surface(values, status, examples, estimate)
+        return replace(surface, estimate=estimate)
 
     def _points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is measured: positions, (K, D); losses on the scale of the tolerance, (K, L); and whether

@@ -40,23 +40,6 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Surface:
-    """What was found on a grid.
-
-    Attributes:
-        values: see `Landscape`.
-        status: see `Landscape`.
-        example_losses: see `Landscape`.
-        estimate: where cells are interpolated, how many are, and with what error; JSON-able.
-    """
-
-    values: dict[str, np.ndarray]
-    status: np.ndarray
-    example_losses: dict[str, np.ndarray]
-    estimate: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
 class Landscape:
     """The loss, and what was measured with it, over a grid.
 

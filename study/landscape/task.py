@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from study.landscape.batches import Data, ResidentData, read_splits
 from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics
-from study.landscape.plan import EvaluationPlan, Precision, is_out_of_memory, writes_to_inputs
+from study.landscape.network import is_out_of_memory
+from study.landscape.plan import EvaluationPlan, Precision
 from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.weights import Layout
 
@@ -33,7 +35,6 @@ class Task:
         policy: what becomes of running statistics.
         statistics: training examples to recompute them from.
         population: by split, the number of examples it was drawn from.
-        copies_inputs: whether the model needs a copy of its inputs, as it writes to them.
     """
 
     model: nn.Module
@@ -44,7 +45,6 @@ class Task:
     policy: BatchStatistics
     statistics: ResidentData | None
     population: dict[str, int]
-    copies_inputs: bool
 
     @classmethod
     def of(
@@ -82,34 +82,17 @@ class Task:
         statistics = _statistics(model, batch_statistics, splits, statistics_data)
         if batch_statistics == "interpolated" or statistics is not None:
             points_at_once = 1  # each point has buffers of its own
-        first = next(iter(splits.values()))
-
-        def tried(count: int) -> tuple[EvaluationPlan, bool]:
-            """The plan, and whether the model writes to its inputs, from a pass of so many examples."""
-            example = first.head(count)
-            plan = EvaluationPlan.by_rule(
-                model,
-                example,
-                micro_batch,
-                precision=precision,
-                compile=compile,
-                points_at_once=points_at_once,
-                channels_last=statistics is None,  # gathered in it, they have other bits on other threads
-                device=device,
-            )
-            return plan, writes_to_inputs(model, example)
-
-        with evaluating(model):
-            try:
-                plan, copies = tried(2)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                try:
-                    plan, copies = tried(1)
-                except (MemoryError, RuntimeError) as again:
-                    raise MemoryError(NO_MEMORY) if is_out_of_memory(again) else again from again
-        return cls(model, layout, loss, splits, plan, batch_statistics, statistics, dict(population), copies)
+        planned = partial(
+            EvaluationPlan.by_rule,
+            micro_batch=micro_batch,
+            precision=precision,
+            compile=compile,
+            points_at_once=points_at_once,
+            channels_last=statistics is None,  # gathered in it, they have other bits on other threads
+            device=device,
+        )
+        plan = _first_that_fits(model, next(iter(splits.values())), planned)
+        return cls(model, layout, loss, splits, plan, batch_statistics, statistics, dict(population))
 
     def describe(self) -> dict[str, Any]:
         """What the values depend on besides geometry and grid; JSON-able."""
@@ -144,6 +127,25 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for layer, training in modes:
             layer.training = training
+
+
+def _first_that_fits(
+    model: nn.Module, split: ResidentData, planned: Callable[[nn.Module, Any], EvaluationPlan]
+) -> EvaluationPlan:
+    """The plan made from a pass of two examples, or of one if two are more than fit.
+
+    Raises:
+        MemoryError: if one is, too.
+    """
+    with evaluating(model):
+        for count in (2, 1):
+            try:
+                return planned(model, split.head(count))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = error
+    raise MemoryError(NO_MEMORY) from reason
 
 
 def _statistics(

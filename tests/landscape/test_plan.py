@@ -77,6 +77,7 @@ def test_a_given_micro_batch_is_taken_and_kept_in_the_provenance(mlp, vectors, c
         "precision": "float32",
         "compile": False,
         "points_at_once": 1,
+        "copies_inputs": False,
     }
     assert json.loads(json.dumps(landscape.provenance, allow_nan=False)) == landscape.provenance
     with pytest.raises(ValueError, match="micro_batch must be at least 1, got 0"):

@@ -15,7 +15,8 @@ from study.landscape.evaluator import Measured
 from study.landscape.geometry import Plane
 from study.landscape.grid import Coordinates, Grid, spaced
 from study.landscape.refine import FLOOR, refine, sample_size
-from study.landscape.result import Status, Surface
+from study.landscape.result import Status
+from study.landscape.surface import Surface
 
 Function = Callable[..., np.ndarray]
 
