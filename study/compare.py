@@ -256,9 +256,11 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         lines[label], groups[label] = replace(landscape, points=points), group if members.keys else "seeds"
     result.between = pd.DataFrame(rows)
     if lines:
+        highest = result.between.groupby("split", sort=False)["barrier"].max()
+        heights = ", ".join(f"{split} {height:.2g}" for split, height in highest.items())
         caption = (
             f"{_subject(members)}; θ(α) = (1 − α) θ_start + α θ_end, running statistics recomputed; "
-            f"{len(lines)} pairs."
+            f"{len(lines)} pairs; highest barrier: {heights} nats."
         )
         result.figures["between"] = between_figure(lines, groups, title="Between two minima", caption=caption)
 

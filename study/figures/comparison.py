@@ -17,13 +17,11 @@ from study.figures.marks import Mark, marks, name_above
 from study.figures.overlay import (
     AXES,
     END,
-    ZERO,
     Limits,
     check_runs,
-    configuration_entries,
     draw_curve,
+    legend_entries,
     set_value_axis,
-    split_entries,
 )
 from study.figures.panels import compose_panels, hide_labels, looks, name_panel, panel_grid, span
 from study.figures.style import COLOURS, STROKES, name_coordinate, styled
@@ -73,7 +71,7 @@ def overlaid_lines(
         for name in landscape.splits:
             own = look[groups[label]] | {"linestyle": strokes[name], **SIZES}
             panels[name].append(Run(label, landscape.split(name), own))
-    handles = configuration_entries(look)
+    handles = legend_entries(look, {})
     return _line_panels(
         panels,
         ("loss", "accuracy"),
@@ -113,7 +111,7 @@ def between_figure(
             own = look[words[label]] | {"linestyle": strokes[name], **SIZES}
             panels.setdefault(groups[label], []).append(Run(label, landscape.split(name), own))
     named = {name: stroke for name, stroke in strokes.items() if name}
-    handles = [*configuration_entries(look), *split_entries(named)]
+    handles = legend_entries(look, named)
     return _line_panels(
         panels, ("loss", "error"), handles, title=title, caption=caption, parameter_label="α", guides=(0, 1)
     )
@@ -171,8 +169,7 @@ def _line_panels(
 
 def _draw(axes: Axes, curve: Curve, run: Run, limits: Limits, *, band: bool) -> list[Artist]:
     """Draw a run's curve, with a band of one standard error if asked; returns entries for the legend."""
-    zero = draw_curve(axes, run.label, curve.x, curve.y, curve.diverged, limits, run.look)
-    notes: list[Artist] = [Line2D([], [], label="loss 0, off the scale", **ZERO)] if zero else []
+    notes = draw_curve(axes, run.label, curve.x, curve.y, curve.diverged, limits, run.look)
     if band and np.isfinite(curve.error).any():
         down = curve.y - curve.error
         down = np.maximum(down, limits.low) if limits.log else down

@@ -56,7 +56,7 @@ def draw_curve(
     lost: np.ndarray,
     limits: Limits,
     look: dict[str, Any],
-) -> bool:
+) -> list[Artist]:
     """Draw a run's curve, a dot where no line reaches a value, a cross where it ends before one that is lost.
 
     Args:
@@ -69,7 +69,7 @@ def draw_curve(
         look: colour, marker, line style, and their sizes.
 
     Returns:
-        whether a value of 0 is drawn at the edge of a logarithmic axis.
+        an entry for the legend, if a value of 0 is drawn at the edge of a logarithmic axis.
     """
     known = np.isfinite(y)
     zero = limits.log & (y <= 0)
@@ -84,20 +84,19 @@ def draw_curve(
     ):
         if at.any():
             axes.plot(x[at], y[at], zorder=5, **{**mark, "color": look["color"], "linestyle": "none"})
-    return bool(zero.any())
+    return [Line2D([], [], label="0, off the scale", **ZERO)] if zero.any() else []
 
 
-def configuration_entries(look: Looks) -> list[Artist]:
-    """The legend's entries for configurations."""
-    return [Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in look.items()]
-
-
-def split_entries(strokes: Mapping[str, Any]) -> list[Artist]:
-    """The legend's entries for splits, by the name of each with its stroke."""
-    return [
+def legend_entries(look: Looks, strokes: Mapping[str, Any]) -> list[Artist]:
+    """The legend's entries for configurations, and for splits, by the name of each with its stroke."""
+    configurations = [
+        Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in look.items()
+    ]
+    splits = [
         Line2D([], [], label=name, color=COLOURS.ink, linewidth=1.0, linestyle=stroke)
         for name, stroke in strokes.items()
     ]
+    return [*configurations, *splits]
 
 
 def check_runs(name: str, runs: Mapping[str, object], groups: Mapping[str, str]) -> None:

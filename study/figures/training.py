@@ -14,13 +14,11 @@ from matplotlib.ticker import MaxNLocator
 from study.figures.overlay import (
     AXES,
     END,
-    ZERO,
     Limits,
     check_runs,
-    configuration_entries,
     draw_curve,
+    legend_entries,
     set_value_axis,
-    split_entries,
 )
 from study.figures.panels import compose_panels, hide_labels, looks, panel_grid, value_range
 from study.figures.style import STROKES, fold_offset, styled
@@ -106,7 +104,7 @@ def training_figure(
                 hide_labels(axes, x=index < len(rows) - 1, y=column > 0)
         shown = {split for row in rows for name, split in ROWS[row].items() if _has(curves, name)}
         strokes = {split: stroke for split, stroke in SPLITS.items() if split in shown}
-        handles = [*configuration_entries(look), *split_entries(strokes), *notes]
+        handles = [*legend_entries(look, strokes), *notes]
         body = 1.55 * len(rows) + 0.6
         compose_panels(figure, title=title, caption=caption, handles=handles, body_height=body)
     return figure
@@ -117,12 +115,9 @@ def _draw(
 ) -> list[Artist]:
     """Draw a curve that ends before what is not finite; returns entries for the legend."""
     lost = ~np.isfinite(y)
-    zero = draw_curve(axes, label, x, y, lost, limits, look)
-    notes: list[Artist] = []
+    notes = draw_curve(axes, label, x, y, lost, limits, look)
     if lost.any():
-        notes.append(Line2D([], [], label="not finite beyond ×", **END))
-    if zero:
-        notes.append(Line2D([], [], label="0, off the scale", **ZERO))
+        notes.insert(0, Line2D([], [], label="not finite beyond ×", **END))
     return notes
 
 

@@ -9,8 +9,10 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font-family: "DejaVu Sans", Verdana, sans-serif; }}
-body {{ margin: 1em auto; max-width: {width}em; padding: 0 1em; }}
+body {{
+  font-family: "DejaVu Sans", Verdana, sans-serif;
+  margin: 1em auto; max-width: {width}em; padding: 0 1em;
+}}
 {style}
 </style>
 </head>
