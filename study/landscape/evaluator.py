@@ -1,7 +1,7 @@
 """One point measured: weights put into a network, and every split read once."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 from study.landscape.batches import MicroBatch, ResidentData
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Coordinates
+from study.landscape.linear import OneDnnLinear
 from study.landscape.network import arguments
 from study.landscape.point import PointWeights
 from study.landscape.statistics import BATCH, recompute
@@ -95,7 +96,7 @@ class Evaluator:
     @torch.inference_mode()
     def _measure(self, buffers: dict[str, Tensor]) -> list[Measured]:
         """Measure the points whose weights are filled in on every split."""
-        with self._precision():
+        with self._precision(), self._linear():
             parameters = self._weights.parameters()
             if self._statistics is not None:
                 buffers = recompute(
@@ -169,6 +170,9 @@ class Evaluator:
         assert self._statistics is not None
         for batch in self._statistics.micro_batches(replace(self.task.plan, micro_batch=BATCH)):
             functional_call(self.task.model, state, *arguments(batch.inputs))
+
+    def _linear(self) -> AbstractContextManager[Any]:
+        return OneDnnLinear() if self.task.plan.linear == "onednn" else nullcontext()
 
     def _precision(self) -> torch.autocast:
         kind = torch.device(self.task.plan.device).type

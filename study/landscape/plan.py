@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from study.landscape.allocator import keeps_freed_memory
+from study.landscape.linear import OneDnnLinear
 from study.landscape.network import Probe
 
 Precision = Literal["float32", "bfloat16"]
@@ -17,7 +18,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 CACHE_BYTES = 2**24  # activations of one micro-batch that a processor does not fault in anew
 KEPT_BYTES = 2**29  # the same where freed memory is kept
 DEVICE_BYTES = 2**30  # activations of all that an accelerator does at once
-SMALLEST, LARGEST = 32, 4096  # below 32 examples the bits change with the batch; above 4,096 nothing is won
+SMALLEST, LARGEST = 32, 2**14  # below 32 examples the bits change with the batch; above 16,384 nothing is won
 MOST_AT_ONCE = 16  # points
 
 
@@ -36,6 +37,7 @@ class EvaluationPlan:
         compile: whether the forward pass goes through `torch.compile`.
         points_at_once: points that share one pass over the data.
         copies_inputs: whether a micro-batch is a copy of its examples, as the model writes to them.
+        linear: who computes linear layers, `onednn` or the library that torch takes itself.
     """
 
     micro_batch: int
@@ -45,6 +47,7 @@ class EvaluationPlan:
     compile: bool = False
     points_at_once: int = 1
     copies_inputs: bool = False
+    linear: Literal["onednn", "torch"] = "torch"
 
     @classmethod
     def by_rule(
@@ -65,7 +68,8 @@ class EvaluationPlan:
         `KEPT_BYTES` after `keep_freed_memory`, within [`SMALLEST`, `LARGEST`], and points are taken one by
         one. On an accelerator it is the number that fills `DEVICE_BYTES`, and as many points are taken at
         once as leave their weights and activations within it, `MOST_AT_ONCE` at most. Images lie
-        channels-last where the model has a 2-D convolution and can be called with them.
+        channels-last where the model has a 2-D convolution and can be called with them. Linear layers in
+        float32 are oneDNN's on a processor, one point at a time.
 
         Args:
             model: in evaluation mode.
@@ -89,13 +93,15 @@ class EvaluationPlan:
         target = torch.device(device or next(model.parameters()).device)
         activations = max(probe.activation_bytes, 1)
         here = KEPT_BYTES if keeps_freed_memory() else CACHE_BYTES
-        budget, largest = (here, LARGEST) if target.type == "cpu" else (DEVICE_BYTES, LARGEST * 4)
+        on_processor = target.type == "cpu"
+        budget = here if on_processor else DEVICE_BYTES
         if micro_batch is None:
-            micro_batch = min(max(budget // activations, SMALLEST), largest)
+            micro_batch = min(max(budget // activations, SMALLEST), LARGEST)
         if points_at_once is None:
             weights = sum(parameter.nbytes for parameter in model.parameters())
             fitting = budget // max(weights, activations * micro_batch)
-            points_at_once = 1 if target.type == "cpu" else min(max(fitting, 1), MOST_AT_ONCE)
+            points_at_once = 1 if on_processor else min(max(fitting, 1), MOST_AT_ONCE)
+        by_onednn = on_processor and precision == "float32" and points_at_once == 1
         return cls(
             micro_batch=micro_batch,
             channels_last=channels_last and probe.reads_channels_last,
@@ -104,6 +110,7 @@ class EvaluationPlan:
             compile=compile,
             points_at_once=points_at_once,
             copies_inputs=probe.writes_to_inputs,
+            linear="onednn" if by_onednn and OneDnnLinear.is_available() else "torch",
         )
 
     def smaller(self) -> "EvaluationPlan | None":
