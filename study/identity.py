@@ -9,7 +9,7 @@ from typing import Any
 from study.config import StudyConfig
 from study.keys import hashed
 
-NUMERICS_VERSION = 2  # raised by every change that gives other numbers from the same configuration
+NUMERICS_VERSION = 3  # raised by every change that gives other numbers from the same configuration
 HASH_LENGTH = 16
 TRAINING_SECTIONS = ("data", "model", "optimizer", "training")
 
@@ -40,6 +40,7 @@ def identify(
     data_digest: str,
     code_digests: Mapping[str, str],
     checkpoint: str | None,
+    named: Mapping[str, str],
     trained_here: bool,
     versions: Mapping[str, str],
 ) -> Identity:
@@ -50,6 +51,7 @@ def identify(
         data_digest: of both splits, as they are used.
         code_digests: by path, of the source of custom data and models.
         checkpoint: digest of the weights looked at, where they are not trained by this run.
+        named: digests of other trained weights, by the words that name them in the landscapes' configuration.
         trained_here: whether those weights are of a training with this very configuration; if not, they
             alone are what the checkpoints depend on.
         versions: of the libraries whose change changes bits.
@@ -64,6 +66,8 @@ def identify(
         "versions": dict(versions),
         "numerics": NUMERICS_VERSION,
     }
+    for name, own in config.landscape.items():  # whatever words name them
+        plain["landscape"][name] |= {key: named[words] for key, words in own.weights_named.items()}
     content = {
         "training": training,
         "checkpoint": checkpoint,

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
 from torch.nn import functional
 
 from study.config import ModelConfig
@@ -17,7 +16,8 @@ from study.kinds import KINDS, LandscapeConfig, Trained
 from study.landscape.evaluate import evaluate
 from study.landscape.executors import Executor, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
-from study.landscape.plan import EvaluationPlan, Precision
+from study.landscape.grid import Grid
+from study.landscape.plan import EvaluationPlan
 from study.landscape.result import Landscape
 from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.store import PointStore
@@ -90,8 +90,6 @@ class Reading:
 def look(
     config: LandscapeConfig,
     evaluation: EvaluationConfig,
-    model: nn.Module,
-    data: DataSet,
     trained: Trained,
     executor: Executor,
     store: PointStore | None = None,
@@ -102,31 +100,38 @@ def look(
     Args:
         config: of the landscape.
         evaluation: how points are evaluated.
-        model: the architecture, with the solution's weights in it; left as it is.
-        data: the splits.
-        trained: what is looked at.
+        trained: what is looked at; its model is left as it is.
         executor: who computes the points.
         store: of finished points.
         on_point: called with (points done, points in all).
     """
-    kind = KINDS[config.kind]
+    kind, model = KINDS[config.kind], trained.model
     geometry = kind.geometry(config, trained)
     policy = cast(BatchStatistics, config.batch_statistics or geometry.default_batch_statistics)
-    reading = Reading.of(data, config.splits, config.examples, config.subset_seed, evaluation)
+    reading = Reading.of(trained.data, config.splits, config.examples, config.subset_seed, evaluation)
     splits, batches, settings = reading.splits, reading.batches, reading.settings
-    landscape = evaluate(
-        model,
-        LOSS,
-        batches,
-        geometry,
-        kind.grid(config),
-        batch_statistics=policy,
-        tolerance=config.tolerance,
-        executor=executor,
-        store=store,
-        on_point=on_point,
-        **settings,
-    )
+
+    def evaluated(geometry: Geometry, grid: Grid) -> Landscape:
+        return evaluate(
+            model,
+            LOSS,
+            batches,
+            geometry,
+            grid,
+            batch_statistics=policy,
+            tolerance=config.tolerance,
+            executor=executor,
+            store=store,
+            on_point=on_point,
+            **settings,
+        )
+
+    landscape = evaluated(geometry, kind.grid(config, geometry))
+    companions = {
+        name: evaluated(other.geometry, other.grid)
+        for name, other in kind.companions(config, trained, geometry).items()
+    }
+    landscape = kind.completed(replace(landscape, companions=companions), config)
     measures = {
         f"{name}/{measure}": value
         for name in splits
@@ -137,17 +142,18 @@ def look(
     plan = EvaluationPlan(**landscape.provenance["plan"])  # smaller than the rule's where memory ran out
     here = Geometry(trained.solution, (trained.solution.flat,), {})
 
-    def again(batch_statistics: BatchStatistics, precision: Precision = plan.precision) -> dict[str, float]:
+    def again(batch_statistics: BatchStatistics, plan: EvaluationPlan = plan) -> dict[str, float]:
         """The solution's own values, by the engine as it was planned, apart from the landscape."""
         task = Task.of(model, LOSS, batches, batch_statistics, device=executor.device, **settings)
-        task = replace(task, plan=replace(plan, precision=precision))
+        task = replace(task, plan=plan)
         with for_few(executor).open(Survey(task, here, keep_examples=False)) as mapper:
             ((_coordinates, measured),) = mapper([()])
         return measured.values
 
     stored = again("frozen")  # at a checkpoint, interpolated statistics are its own too
     checked = again(policy) if policy == "recomputed" else stored
-    exact = stored if plan.precision == "float32" else again("frozen", "float32")
+    as_trained = replace(plan, precision="float32", linear="torch")  # the arithmetic of the training loop
+    exact = stored if plan == as_trained else again("frozen", as_trained)
     for name, examples in splits.items():
         by_training = mean_loss(model, examples, EVALUATION_BATCH).loss
         measures |= {

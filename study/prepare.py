@@ -15,7 +15,7 @@ from study.config import CustomModelConfig, DataConfig, ModelConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
-from study.landscape.weights import Layout
+from study.landscape.weights import Layout, Weights
 from study.record import Record
 from study.source import Source, load_source
 from study.training.checkpoints import load_weights
@@ -33,6 +33,7 @@ class Prepared:
         data: both splits.
         model: with its initial weights.
         source: trained weights to look at; None if this run trains.
+        named: other trained weights that its landscapes name, by those words.
         identity: its hashes.
     """
 
@@ -41,6 +42,7 @@ class Prepared:
     data: DataSet
     model: nn.Module
     source: Source | None
+    named: dict[str, Source]
     identity: Identity
 
     @property
@@ -82,9 +84,10 @@ def prepare(
     if source is not None:
         load_weights(model, source.solution)
         for name, own in config.landscape.items():
-            if KINDS[own.kind].needs_initialisation(own) and source.initialisation is None:
-                rule = f"must name a run: landscape.{name} needs its initialisation, which a file has not"
+            if (needed := KINDS[own.kind].needs(own)) and source.record is None:
+                rule = f"must name a run: landscape.{name} needs its {needed}, which a file has not"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
+    named = _load_named(config, model)
     _check_forward(config.model, model, data)
     _check_last_batch(model, data, config.training.batch_size)
     identity = identify(
@@ -92,10 +95,29 @@ def prepare(
         data_digest=data.digest,
         code_digests=code,
         checkpoint=source.digest if source else None,
+        named={words: of_landscape.digest for words, of_landscape in named.items()},
         trained_here=source is None or source.record is not None,
         versions={"torch": torch.__version__},
     )
-    return Prepared(config, choices, data, model, source, identity)
+    return Prepared(config, choices, data, model, source, named, identity)
+
+
+def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
+    """The trained weights that landscapes name, by the words that name them.
+
+    Raises:
+        ConfigError: naming the key, if there are none, or they are of another network.
+    """
+    named = {}
+    for name, own in config.landscape.items():
+        for entry, words in own.weights_named.items():
+            key = f"landscape.{name}.{entry}"
+            named[words] = load_source(words, config.output_dir, key)
+            try:
+                Weights.from_state(model, named[words].solution)
+            except ValueError as error:
+                raise ConfigError(key, f"must be weights of this network ({error})", words) from error
+    return named
 
 
 def _check_writable(output_dir: str) -> None:

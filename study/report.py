@@ -8,8 +8,6 @@ from study.figures.export import render
 from study.figures.interactive import interactive_page
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
-from study.kinds.base import RandomDirectionConfig
-from study.kinds.interpolation import InterpolationConfig
 from study.landscape.result import Landscape
 from study.prepare import Prepared
 from study.record import Record
@@ -29,20 +27,7 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
     model = study.model.path if isinstance(study.model, CustomModelConfig) else study.model.name
     data = study.data.path if isinstance(study.data, CustomDataConfig) else prepared.data.name
     parts = [f"{model} ({count_parameters(prepared.model):,} parameters) on {data}: {read}"]
-    if isinstance(config, RandomDirectionConfig):
-        norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
-        scaled = "no" if config.normalization == "none" else config.normalization
-        parts.append(
-            f"{scaled} normalization, direction seed {config.direction_seed}, ‖direction‖/‖θ*‖ = {norms}"
-        )
-        if "cosine" in about:
-            parts.append(f"cosine of the axes {about['cosine']:.2g}")
-    elif isinstance(config, InterpolationConfig):
-        if config.start_seed is not None:
-            parts.append(f"θ₀ a fresh initialisation of seed {config.start_seed}")
-        parts.append(f"‖θ*−θ₀‖ = {about['distance']:.3g}")
-    else:
-        parts.append(f"‖θ*‖ = {about['center_norm']:.3g}")
+    parts += KINDS[config.kind].caption(config, about)
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
     parts += _stated_errors(about)

@@ -5,11 +5,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 
 import torch
 from omegaconf import OmegaConf
+from safetensors.torch import load, save
+from torch import Tensor
 from tqdm import tqdm
 
 from study import build, report
@@ -22,7 +25,7 @@ from study.landscape.weights import Weights
 from study.look import look, point_store
 from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
-from study.source import TRAINING, checkpoint_name
+from study.source import TRAINING, checkpoint_name, checkpoints
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.train import train_once
 from study.training.checkpoints import decode_weights, load_weights
@@ -124,10 +127,10 @@ def make_tracker(config: TrackingConfig, output_dir: str) -> Tracker:
 
 def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str]:
     """Train and look. Returns what else is to be known of the run, as its tags."""
-    config = prepared.config
+    config, source = prepared.config, prepared.source
     torch.set_num_threads(config.training.threads)
     tags = {}
-    if prepared.source is None:
+    if source is None:
         train_once(prepared, record, on_epoch=lambda: tracker.mirror(record))
         summary = record.read_json(TRAINING)
         if "trained_by" in summary:
@@ -138,17 +141,26 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         states = [decode_weights(record.read(checkpoint_name(at)))[0] for at in (updates[0], updates[-1])]
         initialisation, solution, name = states[0], states[1], "solution"
     else:
-        source = prepared.source
         solution, name = source.solution, "solution" if source.final else f"update {source.update}"
         initialisation = source.initialisation or {}
     torch.set_num_threads(config.evaluation.threads)
     model = prepared.model
     load_weights(model, solution)
+
+    def read_checkpoints() -> dict[int, Weights]:
+        own, last = (record, None) if source is None else (source.record, source.update)
+        states = checkpoints(own, last) if own is not None else {}
+        return {update: Weights.from_state(model, state) for update, state in states.items()}
+
     trained = Trained(
+        model=model,
+        data=prepared.data,
         solution=Weights.from_state(model, solution),
         initialisation=Weights.from_state(model, initialisation) if initialisation else None,
         fresh=lambda seed: Weights.of(build.model(config.model, prepared.data, seed, config.training.device)),
         solution_name=name,
+        checkpoints=read_checkpoints,
+        named={words: Weights.from_state(model, own.solution) for words, own in prepared.named.items()},
     )
     broken: list[str] = []
     for landscape_name, landscape_config in config.landscape.items():
@@ -171,9 +183,7 @@ def _look(
             seen = look(
                 config,
                 study.evaluation,
-                prepared.model,
-                prepared.data,
-                trained,
+                replace(trained, keep=partial(kept, record, stem)),
                 build.executor(study.executor),
                 point_store(study.output_dir, study.model, prepared.identity.code_digests)
                 if study.reuse
@@ -187,13 +197,25 @@ def _look(
     landscape = Landscape.from_bytes(record.read(f"{stem}.npz"))
     measures = record.read_json(f"{stem}.json")["measures"]
     record.log({f"{name}/{key}": float(value) for key, value in measures.items()})
-    record.write(f"{stem}.csv", landscape.to_frame().to_csv(index=False))
+    for suffix, own in {
+        "": landscape,
+        **{f".{key}": own for key, own in landscape.companions.items()},
+    }.items():
+        record.write(f"{stem}{suffix}.csv", own.to_frame().to_csv(index=False))
     caption = report.caption(config, landscape, prepared)
     broken = report.broken_checks(name, record.latest())
     warning = f"Not to be trusted: {', '.join(broken)} failed" if broken else None
     for file, content in report.pictures(name, config, landscape, caption, warning).items():
         record.write(file, content)
     return broken
+
+
+def kept(record: Record, stem: str, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors that took work to find: read back from the record, or made, and then kept there."""
+    file = f"{stem}.{name}.safetensors"
+    if not record.holds(file):
+        record.write(file, save({key: tensor.contiguous() for key, tensor in make().items()}))
+    return load(record.read(file))
 
 
 @contextmanager

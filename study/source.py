@@ -64,8 +64,13 @@ def find_record(name: str, output_dir: str | Path, rule: str, folder: str = RUNS
     return found[0]
 
 
-def source_record(checkpoint: str, output_dir: str | Path) -> Record | None:
+def source_record(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Record | None:
     """The run that `checkpoint` belongs to, or None for a lone file.
+
+    Args:
+        checkpoint: as configured.
+        output_dir: where records are.
+        key: whose value it is, for the refusal.
 
     Raises:
         ConfigError: if it names neither a run nor a file.
@@ -73,28 +78,35 @@ def source_record(checkpoint: str, output_dir: str | Path) -> Record | None:
     if checkpoint.endswith(".safetensors"):
         file = Path(checkpoint).resolve()
         if not file.is_file():
-            raise ConfigError(KEY, "must be a file that exists", checkpoint)
+            raise ConfigError(key, "must be a file that exists", checkpoint)
         record = Record(file.parent.parent)
         record.reload()
         return record if f"{file.parent.name}/{file.name}" in _checkpoints(record) else None
     rule = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
-    return find_record(checkpoint.partition("@")[0], output_dir, rule)
+    return find_record(checkpoint.partition("@")[0], output_dir, rule, key=key)
 
 
-def load_source(checkpoint: str, output_dir: str | Path) -> Source:
+def load_source(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Source:
     """The weights that `checkpoint` names: `RUN` (its solution), `RUN@UPDATE` or a `.safetensors` file.
+
+    Args:
+        checkpoint: as configured.
+        output_dir: where records are.
+        key: whose value it is, for the refusal.
 
     Raises:
         ConfigError: if there are no such weights, or their file is damaged.
     """
-    record = source_record(checkpoint, output_dir)
+    record = source_record(checkpoint, output_dir, key)
     if record is None:
         content = Path(checkpoint).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        return Source(_decode(checkpoint, content), None, None, True, None, digest, Path(checkpoint).name)
-    updates = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
+        return Source(
+            _decode(checkpoint, key, content), None, None, True, None, digest, Path(checkpoint).name
+        )
+    updates = _updates(record)
     if not updates:
-        raise ConfigError(KEY, "must name a run that has checkpoints", checkpoint)
+        raise ConfigError(key, "must name a run that has checkpoints", checkpoint)
     ended_well = record.holds(TRAINING) and not record.read_json(TRAINING)["diverged"]
     if checkpoint.endswith(".safetensors"):
         update = int(Path(checkpoint).stem.removeprefix("update_"))
@@ -103,17 +115,17 @@ def load_source(checkpoint: str, output_dir: str | Path) -> Source:
         listed = ", ".join(map(str, updates))
         if not wanted and not ended_well:
             rule = f"must name a training that ended well, or one of its updates, as RUN@UPDATE ({listed})"
-            raise ConfigError(KEY, rule, checkpoint)
+            raise ConfigError(key, rule, checkpoint)
         if wanted and (not wanted.isdecimal() or int(wanted) not in updates):
-            raise ConfigError(KEY, f"must name a run's checkpoint by its update ({listed})", checkpoint)
+            raise ConfigError(key, f"must name a run's checkpoint by its update ({listed})", checkpoint)
         update = int(wanted) if wanted else updates[-1]
     try:
         first, last = (record.read(checkpoint_name(at)) for at in (updates[0], update))
     except DamagedFileError as error:
-        raise ConfigError(KEY, f"must be whole: {error}", checkpoint) from error
+        raise ConfigError(key, f"must be whole: {error}", checkpoint) from error
     return Source(
-        solution=_decode(checkpoint, last),
-        initialisation=_decode(checkpoint, first),
+        solution=_decode(checkpoint, key, last),
+        initialisation=_decode(checkpoint, key, first),
         update=update,
         final=ended_well and update == updates[-1],
         record=record,
@@ -122,12 +134,26 @@ def load_source(checkpoint: str, output_dir: str | Path) -> Source:
     )
 
 
+def checkpoints(record: Record, last: int | None) -> dict[int, dict[str, Tensor]]:
+    """The states of a record's checkpoints, by update, up to `last` (None: all), in order.
+
+    Raises:
+        DamagedFileError: if one is not as it was written.
+    """
+    wanted = [update for update in _updates(record) if last is None or update <= last]
+    return {update: decode_weights(record.read(checkpoint_name(update)))[0] for update in wanted}
+
+
 def _checkpoints(record: Record) -> list[str]:
     return [name for name in record.files() if name.startswith(f"{FOLDER}/")]
 
 
-def _decode(checkpoint: str, content: bytes) -> dict[str, Tensor]:
+def _updates(record: Record) -> list[int]:
+    return sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
+
+
+def _decode(checkpoint: str, key: str, content: bytes) -> dict[str, Tensor]:
     try:
         return decode_weights(content)[0]
     except ValueError as error:
-        raise ConfigError(KEY, f"must be readable ({error})", checkpoint) from error
+        raise ConfigError(key, f"must be readable ({error})", checkpoint) from error

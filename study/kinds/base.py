@@ -1,8 +1,10 @@
 """What a landscape kind is: its configuration, its geometry, its measures and its figures."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from torch import Tensor, nn
 
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
@@ -12,6 +14,7 @@ from study.landscape.geometry import Geometry
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
+from study.training.data import DataSet
 
 
 @dataclass
@@ -38,6 +41,11 @@ class LandscapeConfig:
     def splits(self) -> tuple[str, ...]:
         """The splits that are read."""
         return ("train", "test") if self.split == "both" else (self.split,)
+
+    @property
+    def weights_named(self) -> dict[str, str]:
+        """By key, the trained weights that the configuration names: a run, RUN@UPDATE, or a file."""
+        return {}
 
     @property
     def read_alike(self) -> dict[str, Any]:
@@ -87,6 +95,13 @@ class RandomDirectionConfig(OneSolutionConfig):
             "include_bias_and_norm": self.include_bias_and_norm,
         }
 
+    def direction_words(self, about: Mapping[str, Any]) -> list[str]:
+        """For a caption: how the directions are scaled, and how long they are."""
+        norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
+        scaled = "no" if self.normalization == "none" else self.normalization
+        words = [f"{scaled} normalization, direction seed {self.direction_seed}, ‖direction‖/‖θ*‖ = {norms}"]
+        return [*words, f"cosine of the axes {about['cosine']:.2g}"] if "cosine" in about else words
+
     @property
     def direction_alike(self) -> dict[str, Any]:
         """In words, what one step along a direction means."""
@@ -96,19 +111,43 @@ class RandomDirectionConfig(OneSolutionConfig):
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left to look at.
+    """What a training left to look at, and what it is looked at with.
 
     Attributes:
+        model: the network, with the solution's weights in it.
+        data: both splits.
         solution: θ*, the weights looked at.
         initialisation: θ₀; None where only a file of weights is known.
         fresh: an initialisation of the same network by another seed.
         solution_name: `solution`, or the name of an intermediate checkpoint.
+        checkpoints: reads the checkpoints up to the solution, by update; none where only a file is known.
+        named: other trained weights, by the words that name them in the configuration.
+        keep: gives named tensors that took work to find, such as a direction: from where they are kept under
+            this name, or made, and then kept.
     """
 
+    model: nn.Module
+    data: DataSet
     solution: Weights
     initialisation: Weights | None
     fresh: Callable[[int], Weights]
     solution_name: str = "solution"
+    checkpoints: Callable[[], Mapping[int, Weights]] = dict
+    named: Mapping[str, Weights] = field(default_factory=dict)
+    keep: Callable[[str, Callable[[], dict[str, Tensor]]], dict[str, Tensor]] = lambda _name, make: make()
+
+
+@dataclass(frozen=True)
+class Companion:
+    """What a landscape is read beside: the same network and examples, elsewhere.
+
+    Attributes:
+        geometry: where.
+        grid: at which coordinates.
+    """
+
+    geometry: Geometry
+    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -120,20 +159,27 @@ class Kind:
         title: of its figures.
         schema: its configuration.
         geometry: from configuration and training to where the loss is read.
-        grid: from configuration to the coordinates.
+        grid: from configuration and geometry to the coordinates.
         measures: numbers read off one split of the landscape; a value that is not finite is kept.
         alike: from configuration to the settings, in words, in which two landscapes must agree to be drawn
             together: to differ in another misleads nobody. None is what goes without saying.
         drawing: its pictures, of one landscape and of several together.
-        needs_initialisation: whether, with a configuration, a file of weights alone is not enough.
+        caption: from configuration and provenance to what, in words, a figure of it must say.
+        needs: from configuration to what a run must have: `initialisation` or `checkpoints`, which a file of
+            weights alone has not; nothing by default.
+        companions: from configuration, training and geometry to what it is read beside.
+        completed: the landscape with what follows from it and from its companions.
     """
 
     name: str
     title: str
     schema: type[LandscapeConfig]
     geometry: Callable[[Any, Trained], Geometry]
-    grid: Callable[[Any], Grid]
+    grid: Callable[[Any, Geometry], Grid]
     measures: Callable[[Landscape, Any], Mapping[str, float]]
     alike: Callable[[Any], Mapping[str, Any]]
     drawing: Drawing
-    needs_initialisation: Callable[[Any], bool] = lambda _config: False
+    caption: Callable[[Any, Mapping[str, Any]], list[str]]
+    needs: Callable[[Any], str | None] = lambda _config: None
+    companions: Callable[[Any, Trained, Geometry], Mapping[str, Companion]] = lambda *_about: {}
+    completed: Callable[[Landscape, Any], Landscape] = lambda landscape, _config: landscape

@@ -9,7 +9,7 @@ from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
 from study.kinds.drawing import PlaneDrawing
 from study.kinds.rectangle import RectangleConfig
-from study.landscape.geometry import Plane
+from study.landscape.geometry import Geometry, Plane
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
@@ -28,7 +28,7 @@ def geometry(config: PlaneConfig, trained: Trained) -> Plane:
     return Plane.random(trained.solution, name=trained.solution_name, **config.direction_arguments)
 
 
-def grid(config: PlaneConfig) -> Grid:
+def grid(config: PlaneConfig, _geometry: Geometry) -> Grid:
     """Evenly spaced α (rows) and β (columns)."""
     return config.rectangle(config.beta_points)
 
@@ -43,6 +43,11 @@ def alike(config: PlaneConfig) -> Mapping[str, Any]:
     return {**config.read_alike, **config.direction_alike, **config.ranges_alike}
 
 
+def caption(config: PlaneConfig, about: Mapping[str, Any]) -> list[str]:
+    """How the directions are scaled."""
+    return config.direction_words(about)
+
+
 KIND = Kind(
     name="contour",
     title="On a random plane",
@@ -52,4 +57,5 @@ KIND = Kind(
     measures=measures,
     alike=alike,
     drawing=PlaneDrawing({"alpha": "α (steps along δ)", "beta": "β (steps along η)"}),
+    caption=caption,
 )

@@ -8,7 +8,7 @@ from study.analysis.measures import extremes, largest_rise
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind, LandscapeConfig, Trained
 from study.kinds.drawing import LineDrawing
-from study.landscape.geometry import Line
+from study.landscape.geometry import Geometry, Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
@@ -38,7 +38,7 @@ def geometry(config: InterpolationConfig, trained: Trained) -> Line:
     return Line.between(start, trained.solution, names=(name, trained.solution_name))
 
 
-def grid(config: InterpolationConfig) -> Grid:
+def grid(config: InterpolationConfig, _geometry: Geometry) -> Grid:
     """Evenly spaced α."""
     low, high = config.alpha_range
     return Grid.line(low, high, config.points)
@@ -55,6 +55,12 @@ def alike(config: InterpolationConfig) -> Mapping[str, Any]:
     return {**config.read_alike, "initialisation": start}
 
 
+def caption(config: InterpolationConfig, about: Mapping[str, Any]) -> list[str]:
+    """Where it starts, and how far the solution lies from there."""
+    fresh = [] if config.start_seed is None else [f"θ₀ a fresh initialisation of seed {config.start_seed}"]
+    return [*fresh, f"‖θ*−θ₀‖ = {about['distance']:.3g}"]
+
+
 KIND = Kind(
     name="interpolation",
     title="From the initialisation to the solution",
@@ -64,5 +70,6 @@ KIND = Kind(
     measures=measures,
     alike=alike,
     drawing=LineDrawing({"alpha": "α (0 = initialisation, 1 = solution)"}),
-    needs_initialisation=lambda config: config.start_seed is None,
+    caption=caption,
+    needs=lambda config: "initialisation" if config.start_seed is None else None,
 )

@@ -8,7 +8,7 @@ from study.analysis.measures import basin_extent, extremes
 from study.keys import key
 from study.kinds.base import Kind, RandomDirectionConfig, Trained
 from study.kinds.drawing import LineDrawing
-from study.landscape.geometry import Line
+from study.landscape.geometry import Geometry, Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
@@ -26,7 +26,7 @@ def geometry(config: LineConfig, trained: Trained) -> Line:
     return Line.random(trained.solution, name=trained.solution_name, **config.direction_arguments)
 
 
-def grid(config: LineConfig) -> Grid:
+def grid(config: LineConfig, _geometry: Geometry) -> Grid:
     """Evenly spaced α."""
     low, high = config.alpha_range
     return Grid.line(low, high, config.points)
@@ -42,6 +42,11 @@ def alike(config: LineConfig) -> Mapping[str, Any]:
     return {**config.read_alike, **config.direction_alike}
 
 
+def caption(config: LineConfig, about: Mapping[str, Any]) -> list[str]:
+    """How the direction is scaled."""
+    return config.direction_words(about)
+
+
 KIND = Kind(
     name="line",
     title="Along a random direction",
@@ -51,4 +56,5 @@ KIND = Kind(
     measures=measures,
     alike=alike,
     drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = solution)"}),
+    caption=caption,
 )

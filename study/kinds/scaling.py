@@ -13,7 +13,7 @@ from study.keys import key
 from study.kinds.base import Kind, OneSolutionConfig, Trained
 from study.kinds.drawing import PlaneDrawing
 from study.kinds.rectangle import RectangleConfig
-from study.landscape.geometry import Scaling
+from study.landscape.geometry import Geometry, Scaling
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
@@ -30,7 +30,7 @@ def geometry(_config: ScalingConfig, trained: Trained) -> Scaling:
     return Scaling.of(trained.solution, name=trained.solution_name)
 
 
-def grid(config: ScalingConfig) -> Grid:
+def grid(config: ScalingConfig, _geometry: Geometry) -> Grid:
     """Evenly spaced α (rows) and β (columns)."""
     return config.rectangle()
 
@@ -45,6 +45,11 @@ def alike(config: ScalingConfig) -> Mapping[str, Any]:
     return {**config.read_alike, **config.ranges_alike}
 
 
+def caption(_config: ScalingConfig, about: Mapping[str, Any]) -> list[str]:
+    """How long the solution is."""
+    return [f"‖θ*‖ = {about['center_norm']:.3g}"]
+
+
 KIND = Kind(
     name="scaling",
     title="Listing 6 as written: multiples of the solution",
@@ -54,4 +59,5 @@ KIND = Kind(
     measures=measures,
     alike=alike,
     drawing=PlaneDrawing({"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}),
+    caption=caption,
 )

@@ -55,6 +55,8 @@ class Landscape:
         example_losses: on lines, by split (`""` where the data had no name), the loss of each example at each
             grid point, (A, N) float32, in data-set order, NaN where it is interpolated; empty otherwise.
         provenance: what the values depend on; JSON-able.
+        companions: by name, landscapes that this one is read beside: a straight line beside a curve, the
+            weights on an optimiser's path beside their projections on a plane.
     """
 
     axes: dict[str, np.ndarray]
@@ -63,6 +65,7 @@ class Landscape:
     points: dict[str, Point] = field(default_factory=dict)
     example_losses: dict[str, np.ndarray] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, "Landscape"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, array in {**self.values, "status": self.status}.items():
@@ -80,9 +83,10 @@ class Landscape:
         return [name.removesuffix("loss").removesuffix("/") for name in self.values if is_loss(name)]
 
     def split(self, name: str) -> "Landscape":
-        """The landscape of one split, with plain value names (`loss`, `accuracy`, …).
+        """The landscape of one split, with plain value names (`loss`, `accuracy`, …), and its companions'.
 
-        Its status speaks of that split alone: a cell is diverged where that split's loss is not finite.
+        Values that belong to no split stay. Its status speaks of that split alone: a cell is diverged where
+        that split's loss is not finite.
 
         Raises:
             ValueError: if that split was not evaluated.
@@ -94,7 +98,11 @@ class Landscape:
         prefix = name + "/"
 
         def own(values: dict[str, Any]) -> dict[str, Any]:
-            return {key.removeprefix(prefix): item for key, item in values.items() if key.startswith(prefix)}
+            return {
+                key.removeprefix(prefix): item
+                for key, item in values.items()
+                if key.startswith(prefix) or "/" not in key
+            }
 
         values = own(self.values)
         status = self.status.copy()
@@ -106,6 +114,7 @@ class Landscape:
             points={key: Point(point.coordinates, own(point.values)) for key, point in self.points.items()},
             example_losses={"": self.example_losses[name]} if name in self.example_losses else {},
             provenance={**self.provenance, "split": name},
+            companions={key: other.split(name) for key, other in self.companions.items()},
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -145,6 +154,10 @@ class Landscape:
         arrays = {f"axis/{name}": axis for name, axis in self.axes.items()}
         arrays |= {f"value/{name}": array for name, array in self.values.items()}
         arrays |= {f"example_losses/{name}": array for name, array in self.example_losses.items()}
+        arrays |= {
+            f"companion/{name}": np.frombuffer(other.to_bytes(), np.uint8)
+            for name, other in self.companions.items()
+        }
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -187,6 +200,7 @@ class Landscape:
             },
             example_losses=group("example_losses/"),
             provenance=header["provenance"],
+            companions={name: cls.from_bytes(own.tobytes()) for name, own in group("companion/").items()},
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -5,7 +5,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from study.config import SCHEMAS, StudyConfig
 from study.errors import ConfigError
 from study.kinds import KINDS, LandscapeConfig, Trained
 from study.landscape.directions import cosine, random_direction
-from study.landscape.geometry import Line, Plane, Scaling
+from study.landscape.geometry import Geometry, Line, Plane, Scaling
+from study.landscape.grid import Grid
 from study.landscape.result import Landscape, Point, Status
 from study.landscape.weights import Weights
 from study.paths import root
@@ -31,6 +32,7 @@ from study.run import Outcome
 from study.saved import saved_data, saved_model
 from study.source import TRAINING, checkpoint_name
 from study.training.checkpoints import decode_weights, load_weights
+from study.training.data import DataSet, Examples
 from study.training.loop import mean_loss
 
 NAMES = sorted(file.stem for file in (root() / "conf" / "landscape").glob("*.yaml"))
@@ -47,6 +49,12 @@ def configured(kind: str, **changes: Any) -> Any:
     return typed(config).landscape[kind]
 
 
+def grid_of(kind: str, config: Any) -> Grid:
+    """The grid of a kind whose coordinates do not depend on where its geometry lies."""
+    weights = Weights.of(network(0))
+    return KINDS[kind].grid(config, Geometry(weights, (weights.flat,), {}))
+
+
 def network(seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -55,7 +63,11 @@ def network(seed: int) -> nn.Module:
 
 @pytest.fixture
 def trained() -> Trained:
+    inputs = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+    examples = Examples(inputs, torch.arange(12) % 3)
     return Trained(
+        model=network(1),
+        data=DataSet("made up", examples, examples, num_classes=3),
         solution=Weights.of(network(1)),
         initialisation=Weights.of(network(0)),
         fresh=lambda seed: Weights.of(network(seed)),
@@ -63,7 +75,7 @@ def trained() -> Trained:
 
 
 def drawn(kind: str, config: LandscapeConfig, points: dict[str, tuple[float, ...]], loss: Any) -> Landscape:
-    grid = KINDS[kind].grid(config)
+    grid = grid_of(kind, config)
     mesh = np.meshgrid(*grid.axes.values(), indexing="ij")
     return Landscape(
         axes=dict(grid.axes),
@@ -92,13 +104,13 @@ def test_a_kind_is_what_it_is_called(name):
 
 
 def test_only_the_interpolation_needs_the_initialisation():
-    needing = {name for name, kind in KINDS.items() if kind.needs_initialisation(configured(name))}
+    needing = {name for name, kind in KINDS.items() if kind.needs(configured(name)) == "initialisation"}
     assert needing == {"interpolation"}
 
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_an_interpolation_from_a_fresh_initialisation_does_not_need_the_runs_own(seed):
-    assert not KINDS["interpolation"].needs_initialisation(configured("interpolation", start_seed=seed))
+    assert KINDS["interpolation"].needs(configured("interpolation", start_seed=seed)) is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_splits(split, read):
 
 def test_the_texts_ranges_are_the_defaults():
     """Equation 1 is shown on [−0.5, 1.5], equation 2 on [−1, 1] with an odd number of points."""
-    grids = {name: KINDS[name].grid(configured(name)).axes for name in NAMES}
+    grids = {name: grid_of(name, configured(name)).axes for name in NAMES}
     assert grids["interpolation"]["alpha"][[0, -1]].tolist() == [-0.5, 1.5]
     for axis in (grids["line"]["alpha"], grids["contour"]["alpha"], grids["contour"]["beta"]):
         assert axis[[0, -1]].tolist() == [-1, 1]
@@ -122,21 +134,21 @@ def test_the_texts_ranges_are_the_defaults():
 
 
 def test_the_scaling_has_the_solution_on_its_default_grid():
-    axes = KINDS["scaling"].grid(configured("scaling")).axes
+    axes = grid_of("scaling", configured("scaling")).axes
     assert np.isclose(axes["alpha"], 1.0).any()
     assert 0.0 in axes["beta"]
 
 
 @pytest.mark.parametrize("name", ["interpolation", "line"])
 def test_the_grid_of_a_line(name):
-    grid = KINDS[name].grid(configured(name, alpha_range=[-0.25, 1.0], points=6))
+    grid = grid_of(name, configured(name, alpha_range=[-0.25, 1.0], points=6))
     assert grid.axes["alpha"].tolist() == [-0.25, 0.0, 0.25, 0.5, 0.75, 1.0]
     assert list(grid.axes) == ["alpha"]
 
 
 def test_the_axes_of_a_plane_can_differ():
     own = {"alpha_range": [-1.0, 0.5], "points": 4, "beta_range": [0.0, 3.0], "beta_points": 3}
-    grid = KINDS["contour"].grid(configured("contour", **own))
+    grid = grid_of("contour", configured("contour", **own))
     assert {name: axis.tolist() for name, axis in grid.axes.items()} == {
         "alpha": [-1.0, -0.5, 0.0, 0.5],
         "beta": [0.0, 1.5, 3.0],
@@ -154,7 +166,7 @@ def test_the_axes_of_a_plane_can_differ():
     ],
 )
 def test_what_is_not_given_for_beta_is_as_for_alpha(own, beta):
-    grid = KINDS["contour"].grid(configured("contour", points=3, **own))
+    grid = grid_of("contour", configured("contour", points=3, **own))
     assert grid.axes["beta"].tolist() == beta
     assert grid.axes["alpha"].tolist() == [-1.0, 0.0, 1.0]
 
@@ -164,7 +176,7 @@ def test_what_is_not_given_for_beta_is_as_for_alpha(own, beta):
     [({}, [-1.0, 0.5, 2.0]), ({"beta_range": [-2.0, 0.0]}, [-2.0, -1.0, 0.0])],
 )
 def test_the_grid_of_a_scaling(own, beta):
-    grid = KINDS["scaling"].grid(configured("scaling", alpha_range=[-1.0, 2.0], points=3, **own))
+    grid = grid_of("scaling", configured("scaling", alpha_range=[-1.0, 2.0], points=3, **own))
     assert list(grid.axes) == ["alpha", "beta"]
     assert grid.axes["alpha"].tolist() == [-1.0, 0.5, 2.0]
     assert grid.axes["beta"].tolist() == beta
@@ -190,7 +202,7 @@ def test_an_interpolation_can_start_from_a_fresh_initialisation(seed, trained):
     """Also the seed 0, which is no absence of one; and where the run's own is not known."""
     config = configured("interpolation", start_seed=seed)
     for own in (trained.initialisation, None):
-        known = Trained(trained.solution, own, trained.fresh)
+        known = replace(trained, initialisation=own)
         geometry = KINDS["interpolation"].geometry(config, known)
         assert geometry.special == {"fresh initialisation": (0.0,), "solution": (1.0,)}
         assert torch.equal(geometry.at(0.0).flat, Weights.of(network(seed)).flat)
@@ -267,7 +279,7 @@ def test_biases_stay_unless_they_are_asked_to_move(trained):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_intermediate_checkpoint_keeps_its_name(name, trained):
-    named = Trained(trained.solution, trained.initialisation, trained.fresh, "update 7")
+    named = replace(trained, solution_name="update 7")
     assert "update 7" in KINDS[name].geometry(configured(name), named).special
     assert "solution" not in KINDS[name].geometry(configured(name), named).special
 
