@@ -16,7 +16,7 @@ LONGEST = 350
 ALLOWED = {
     "landscape": {"study.files"},
     "training": {"study.files"},
-    "analysis": {"study.landscape"},
+    "analysis": {"study.landscape", "study.files"},
     "figures": {"study.landscape"},
     "tracking": {"study.record", "study.files", "study.errors"},
     "kinds": {"study.landscape", "study.analysis", "study.figures", "study.keys", "study.errors"},
@@ -30,6 +30,7 @@ OWNERS = {
     "dill": set(),
     "cloudpickle": set(),
     "joblib": {"landscape/executors.py"},
+    "curvlinops": {"landscape/hessian.py"},
 }
 # The modules that know configurations as OmegaConf has them; below, there are dataclasses only.
 OMEGACONF = OWNERS["hydra"] | {"about.py", "keys.py", "run.py", "saved.py"}

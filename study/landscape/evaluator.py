@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from study.landscape.batches import MicroBatch, ResidentData
+from study.landscape.batches import ResidentData
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Coordinates
 from study.landscape.linear import OneDnnLinear
@@ -136,7 +136,7 @@ class Evaluator:
         for batch in split.micro_batches(self.task.plan):
             here = slice(batch.start, batch.stop)
             for place, outputs in enumerate(self._outputs(parameters, buffers, batch.inputs)):
-                value = _checked(self.task.loss(outputs, batch.targets), batch)
+                value = checked_loss(self.task.loss(outputs, batch.targets), batch.size)
                 per_example = per_example and value.ndim > 0
                 losses[place, here] = value
                 if correct is not None and _is_classification(outputs, batch.targets):
@@ -209,11 +209,15 @@ def _means(
     return {name: value if value == value else float("nan") for name, value in measured.items()}  # one NaN
 
 
-def _checked(value: Any, batch: MicroBatch) -> Tensor:
-    """The loss of each example, or the batch's mean."""
-    if not isinstance(value, Tensor) or value.shape not in {(), (batch.size,)}:
+def checked_loss(value: Any, examples: int) -> Tensor:
+    """The loss of each example, or the batch's mean.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if not isinstance(value, Tensor) or value.shape not in {(), (examples,)}:
         raise ValueError(
-            f"the loss must be a scalar or have shape ({batch.size},), one value an example, got "
+            f"the loss must be a scalar or have shape ({examples},), one value an example, got "
             + (f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__)
         )
     return value

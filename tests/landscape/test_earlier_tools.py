@@ -1,6 +1,6 @@
 """The defects of earlier tools that DESIGN.md lists, by number: none of them is here.
 
-9 (Hessian), 11 (trajectories) and 14 (resuming) belong to other parts.
+11 (trajectories) and 14 (resuming) belong to other parts.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ from study.landscape.directions import Direction, cosine, random_direction
 from study.landscape.evaluate import evaluate
 from study.landscape.geometry import Line, Plane
 from study.landscape.grid import Grid
+from study.landscape.hessian import Objective, dense
 from study.landscape.result import Landscape, Status
 from study.landscape.weights import Weights
 
@@ -150,6 +151,16 @@ def test_10_a_short_last_batch_counts_by_its_examples(micro_batch):
         line = Line.through(model, Direction(torch.tensor([1.0, 0.0]), {}))
         landscape = evaluate(model, loss, batches, line, Grid.line(0, 1, 2), micro_batch=micro_batch)
         np.testing.assert_allclose(landscape.values["loss"], [2.0, 4.0], rtol=1e-6)
+
+
+def test_09_products_are_of_the_mean_over_all_examples(least_squares):
+    model = least_squares.model(least_squares.theta)
+    ((inputs, targets),) = least_squares.data
+    expected = 2 * np.kron(np.eye(2), least_squares.x.T @ least_squares.x / 11)
+    for micro_batch in (11, 4):  # all at once; in 4, 4 and 3
+        objective = Objective(model, least_squares.loss, inputs, targets, micro_batch)
+        for product in (objective.hessian, objective.gauss_newton):
+            np.testing.assert_allclose(dense(product(Weights.of(model))), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_12_what_is_not_finite_stays_so_and_nothing_is_added(plain):

@@ -1,0 +1,350 @@
+"""The mean loss as a function of the weights, and the eigenvalues of its second derivatives."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import Tensor, nn
+
+from study.landscape.evaluator import checked_loss
+from study.landscape.lanczos import lanczos
+from study.landscape.network import Probe
+from study.landscape.plan import SMALLEST
+from study.landscape.task import Loss, evaluating
+from study.landscape.weights import Layout, Weights
+
+PASS_BYTES = 2**22
+"""Activations of one pass: products with the 2-conv network took 1.0 s at this, 1.5 s at four times it."""
+
+DENSE = 64
+"""Up to so many weights the whole matrix is written out: iterations would take as many products."""
+
+End = Literal["LA", "SA", "LM"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The mean loss over examples, as a function of the weights.
+
+    Running statistics are the weights' own, and dropout is off. The model is left as it is.
+
+    Attributes:
+        model: the architecture.
+        loss: of outputs and targets: a value for each example, (n,), or the mean of the n it is given, ().
+        inputs: (N, …), what the model is called with.
+        targets: (N, …).
+        micro_batch: the most examples in one pass; the last may have fewer, and counts for as many as it has.
+            None takes as many as have activations of `PASS_BYTES`, and 32 at least.
+
+    Raises:
+        ValueError: if there is no example, inputs and targets are not as many, or `micro_batch` is below 1.
+    """
+
+    model: nn.Module
+    loss: Loss
+    inputs: Tensor
+    targets: Tensor
+    micro_batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.inputs) == len(self.targets) > 0:
+            counts = f"{len(self.inputs)} and {len(self.targets)}"
+            raise ValueError(f"inputs and targets must be as many, and at least one, got {counts}")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"micro_batch must be at least 1, got {self.micro_batch}")
+
+    def value(self, weights: Weights) -> float:
+        """The mean loss, in its unit (nats for cross-entropy)."""
+        model = self._at(weights)
+        with torch.no_grad():
+            return sum(float(share) for share in self._shares(model))
+
+    def value_and_gradient(self, weights: Weights) -> tuple[float, Tensor]:
+        """The mean loss, and its gradient, (P,), in the layout and dtype of the weights."""
+        model = self._at(weights)
+        own = dict(model.named_parameters())
+        parameters = [own[parameter.name].requires_grad_() for parameter in weights.layout.parameters]
+        total, gradient = 0.0, torch.zeros_like(weights.flat, dtype=torch.float64)
+        for share in self._shares(model):
+            parts = torch.autograd.grad(share, parameters, materialize_grads=True)
+            gradient += torch.cat([part.reshape(-1) for part in parts])
+            total += float(share.detach())
+        return total, gradient.to(weights.flat.dtype)
+
+    def gradient(self, weights: Weights) -> Tensor:
+        """The gradient of the mean loss, (P,)."""
+        return self.value_and_gradient(weights)[1]
+
+    def hessian(self, weights: Weights) -> LinearOperator:
+        """The Hessian of the mean loss, symmetric, (P, P), by products alone (Pearlmutter 1994).
+
+        Raises:
+            ValueError: if the parameters have several dtypes.
+        """
+        return self._product("HessianLinearOperator", weights)
+
+    def gauss_newton(self, weights: Weights) -> LinearOperator:
+        """The generalized Gauss-Newton matrix, the mean of Jᵀ (∂²ℓ/∂f²) J, (P, P) (Schraudolph 2002).
+
+        It is the Hessian without the curvature of the network itself, and positive semi-definite for a loss
+        that is convex in the outputs.
+
+        Raises:
+            ValueError: if the parameters have several dtypes.
+        """
+        return self._product("GGNLinearOperator", weights)
+
+    def _product(self, name: str, weights: Weights) -> LinearOperator:
+        dtypes = {parameter.dtype for parameter in weights.layout.parameters}
+        if len(dtypes) > 1:
+            named = ", ".join(sorted(map(str, dtypes)))
+            raise ValueError(f"all parameters must have one dtype for products, got {named}")
+        model = self._at(weights)
+        own = dict(model.named_parameters())
+        operator = getattr(_curvlinops(), name)(
+            model,
+            _Share(self.loss, len(self.inputs)),
+            [own[parameter.name] for parameter in weights.layout.parameters],
+            list(self._batches(weights.flat.device)),
+            num_data=len(self.inputs),
+            check_deterministic=False,  # it draws from the global generator, and nothing here is random
+        )
+
+        def product(vector: np.ndarray) -> np.ndarray:
+            given = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1))
+            with torch.no_grad(), _without_warnings_of_jit():
+                found = operator @ given.to(weights.flat.device, operator.dtype)
+            return found.double().cpu().numpy()
+
+        return LinearOperator(operator.shape, matvec=product, rmatvec=product, dtype=np.dtype(np.float64))
+
+    def _at(self, weights: Weights) -> nn.Module:
+        """A model of its own with these weights, in evaluation mode."""
+        if weights.layout != Layout.of(self.model):
+            raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
+        model = copy.deepcopy(self.model).eval().requires_grad_(False)
+        state = {**weights.buffers, **weights.named}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            tensor.copy_(state[name])
+        return model
+
+    @cached_property
+    def _examples_at_once(self) -> int:
+        if self.micro_batch is not None:
+            return self.micro_batch
+        with evaluating(self.model):
+            activations = Probe.of(self.model, self.inputs[:2]).activation_bytes
+        return max(PASS_BYTES // max(activations, 1), SMALLEST)
+
+    def _batches(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(self.inputs), self._examples_at_once):
+            part = slice(start, start + self._examples_at_once)
+            yield self.inputs[part].to(device), self.targets[part].to(device)
+
+    def _shares(self, model: nn.Module) -> Iterator[Tensor]:
+        """What each micro-batch adds to the mean."""
+        share = _Share(self.loss, len(self.inputs))
+        for inputs, targets in self._batches(next(model.parameters()).device):
+            yield share(model(inputs), targets)
+
+
+class _Share(nn.Module):
+    """What a micro-batch adds to the mean over all examples: the shares are summed, and never divided."""
+
+    reduction = "sum"
+
+    def __init__(self, loss: Loss, examples: int) -> None:
+        super().__init__()
+        self._loss, self._examples = loss, examples
+
+    def forward(self, outputs: Any, targets: Tensor) -> Tensor:
+        value = checked_loss(self._loss(outputs, targets), len(targets))
+        return value.sum() / self._examples if value.ndim else value * (len(targets) / self._examples)
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """Some eigenvalues of a symmetric operator.
+
+    Attributes:
+        values: (k,), the first is the one at the end that was asked for.
+        vectors: a row each, (k, P), of length 1, with the entry of largest magnitude positive.
+        residuals: ‖A v − λ v‖ of each, (k,): some eigenvalue lies within it of the value.
+        products: of the operator, that it took.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    residuals: np.ndarray
+    products: int
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The two ends of a spectrum.
+
+    Attributes:
+        smallest: λmin, from above.
+        largest: λmax, from below.
+        residual: the larger of both residual norms.
+        products: of the operator, that it took.
+    """
+
+    smallest: float
+    largest: float
+    residual: float
+    products: int
+
+    @property
+    def ratio(self) -> float:
+        """|λmin / λmax|, how far the loss is from convex there (Li et al. 2018, figure 7)."""
+        return eigenvalue_ratio(self.smallest, self.largest)
+
+
+def eigenvalue_ratio(smallest: float, largest: float) -> float:
+    """|λmin / λmax|; infinite where only the largest is zero, NaN where both are."""
+    if largest == 0:
+        return float("nan") if smallest == 0 else float("inf")
+    return abs(smallest / largest)
+
+
+def top_eigenpairs(
+    operator: LinearOperator, k: int, which: End = "LA", seed: int = 0, *, tolerance: float = 1e-4
+) -> Eigenpairs:
+    """The eigenpairs at one end of the spectrum, by implicitly restarted Lanczos (Lehoucq et al. 1998).
+
+    The spectrum is first shifted to one side of zero: its eigenvectors stay, and the tolerance is then
+    relative to the largest magnitude rather than to eigenvalues that may be zero.
+
+    Args:
+        operator: symmetric, (P, P).
+        k: how many; all P where there are no more.
+        which: `LA` the largest, `SA` the smallest, `LM` the largest in magnitude.
+        seed: of the vector that the iteration starts from.
+        tolerance: largest residual, relative to about the largest magnitude of all eigenvalues.
+
+    Returns:
+        the pairs; NaN where a product is not finite.
+
+    Raises:
+        ValueError: if `k` is below 1, or `which` is none of these.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if which not in get_args(End):
+        raise ValueError(f"which must be one of {', '.join(get_args(End))}, got {which!r}")
+    size = operator.shape[0]
+    counted = _Counted(operator)
+    if size <= max(DENSE, 2 * k):
+        matrix = dense(counted)
+        vectors = np.linalg.eigh(matrix)[1].T if np.isfinite(matrix).all() else np.full_like(matrix, np.nan)
+    else:
+        ends = extreme_eigenvalues(counted, seed, tolerance=0.1)
+        radius = max(abs(ends.smallest), abs(ends.largest))
+        signs = {"LA": (1.0,), "SA": (-1.0,), "LM": (1.0, -1.0)}[which]
+        if np.isfinite(radius) and radius > 0:
+            vectors = np.concatenate([_one_end(counted, k, radius, sign, seed, tolerance) for sign in signs])
+        else:
+            vectors = np.eye(k, size) + radius  # of the zero operator, any are; or NaN
+    vectors = vectors * np.sign(np.take_along_axis(vectors, abs(vectors).argmax(1)[:, None], 1))
+    products = np.stack([counted @ vector for vector in vectors])
+    values = np.einsum("ij,ij->i", vectors, products)
+    order = np.argsort({"LA": -values, "SA": values, "LM": -abs(values)}[which], kind="stable")[:k]
+    residuals = np.linalg.norm(products - values[:, None] * vectors, axis=1)
+    return Eigenpairs(values[order], vectors[order], residuals[order], counted.products)
+
+
+def extreme_eigenvalues(
+    operator: LinearOperator, seed: int = 0, *, tolerance: float = 1e-3, most_products: int = 300
+) -> Extremes:
+    """λmin and λmax, both from one Lanczos recursion, in four vectors of memory.
+
+    Args:
+        operator: symmetric, (P, P).
+        seed: of the vector that the recursion starts from.
+        tolerance: largest residual of either, relative to the larger magnitude of the two.
+        most_products: after which it ends in any case: the residual says how well.
+
+    Returns:
+        both ends; NaN where a product is not finite.
+    """
+    size = operator.shape[0]
+    if size <= DENSE:
+        matrix = dense(operator)
+        if not np.isfinite(matrix).all():
+            return Extremes(np.nan, np.nan, np.nan, size)
+        values = np.linalg.eigvalsh(matrix)
+        return Extremes(float(values[0]), float(values[-1]), 0.0, size)
+    for step, found in enumerate(islice(lanczos(operator, _start(size, seed)), most_products), start=1):
+        if not np.isfinite(found.remainder):
+            return Extremes(np.nan, np.nan, np.nan, step)
+        values, vectors = found.eigenpairs()
+        residual = float(found.remainder * abs(vectors[-1, [0, -1]]).max())
+        if residual <= tolerance * abs(values[[0, -1]]).max():
+            break
+    return Extremes(float(values[0]), float(values[-1]), residual, step)
+
+
+def dense(operator: LinearOperator) -> np.ndarray:
+    """A symmetric operator written out, (P, P), by P products; made symmetric to the bit."""
+    matrix = np.stack([operator @ unit for unit in np.eye(operator.shape[0])])
+    return (matrix + matrix.T) / 2
+
+
+class _Counted(LinearOperator):
+    """An operator that counts its products."""
+
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(np.dtype(np.float64), operator.shape)
+        self._operator, self.products = operator, 0
+
+    def _matvec(self, vector: np.ndarray) -> np.ndarray:
+        self.products += 1
+        return self._operator @ vector
+
+
+def _one_end(
+    operator: LinearOperator, k: int, radius: float, sign: float, seed: int, tolerance: float
+) -> np.ndarray:
+    """Eigenvectors of the k largest (sign 1) or smallest (sign −1) eigenvalues, a row each."""
+    size = operator.shape[0]
+
+    def shifted(vector: np.ndarray) -> np.ndarray:
+        return radius * vector + sign * (operator @ vector)
+
+    moved = LinearOperator(operator.shape, matvec=shifted, dtype=np.dtype(np.float64))
+    return eigsh(moved, k=k, which="LA", v0=_start(size, seed), tol=tolerance)[1].T
+
+
+def _start(size: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(size)
+
+
+def _curvlinops() -> Any:
+    """The library of products, which is an extra.
+
+    Raises:
+        ImportError: saying how it is installed.
+    """
+    try:
+        with _without_warnings_of_jit():
+            import curvlinops
+    except ModuleNotFoundError as error:
+        raise ImportError("curvature needs curvlinops: pip install 'landscape-study[hessian]'") from error
+    return curvlinops
+
+
+@contextmanager
+def _without_warnings_of_jit() -> Iterator[None]:
+    """Within, nothing is said of `torch.jit`, which torch's own jvp uses, and what curvlinops imports."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        yield
