@@ -14,6 +14,7 @@ from study.analysis.rank import rank_correlation
 from study.between import SPLITS, Pair, choose_pairs, join, why_not
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
+from study.curvature import STEM as CURVATURE
 from study.kinds import KINDS
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
 TRAINED = ("test/loss", "test/accuracy", "gap/loss", "weights/norm")
 """What training reached that is drawn like a measure."""
 
-FLAGS = ("self_check", "self_check_training", "basin_reaches_edge", "basin_unresolved", "diverged_cells")
+FLAGS = (
+    "self_check",
+    "self_check_training",
+    "basin_reaches_edge",
+    "basin_unresolved",
+    "diverged_cells",
+    "trace_standard_error",
+)
 """Measures that say how far others can be trusted, and are no results of their own."""
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -295,8 +303,8 @@ def _compare_measures(result: Comparison) -> None:
 
 
 def _measures(members: Members, table: pd.DataFrame) -> list[str]:
-    """The columns that are measures of landscapes."""
-    names = {name for run in members.runs for name in run.about["landscapes"]}
+    """The columns that are measures of landscapes and of the curvature."""
+    names = {CURVATURE, *(name for run in members.runs for name in run.about["landscapes"])}
     return [
         column
         for column in table.columns

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from study.config_curvature import CurvatureConfig, SpectrumConfig, TopConfig
 from study.config_evaluation import EvaluationConfig, ExecutorConfig, JoblibConfig, RayConfig
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, MOST_THREADS, key
@@ -252,6 +253,7 @@ class StudyConfig:
     optimizer: OptimizerConfig = key("the optimiser")
     training: TrainingConfig = key("how it is trained")
     landscape: dict[str, LandscapeConfig] = key("what is looked at, by name")
+    curvature: CurvatureConfig = key("what is known of the second derivatives at the solution")
     evaluation: EvaluationConfig = key("how points are evaluated")
     executor: ExecutorConfig = key("who computes the points", hashed=False)
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
@@ -270,7 +272,8 @@ class StudyConfig:
         """
         sections = {"training.schedule": self.training.schedule}
         sections |= {
-            name: getattr(self, name) for name in ("data", "model", "optimizer", "executor", "tracking")
+            name: getattr(self, name)
+            for name in ("data", "model", "optimizer", "curvature", "executor", "tracking")
         }
         for name, section in sections.items():
             if section.name not in NAMES[type(section)]:
@@ -290,7 +293,7 @@ class StudyConfig:
                 raise ConfigError("landscape", "names must be letters, digits, - and _", name)
 
 
-RESERVED = ("train", "test", "weights", "training")
+RESERVED = ("train", "test", "weights", "training", "curvature")
 
 # The names that a schema may carry: a name set without the choice that brings its schema is a mistake.
 NAMES: dict[type, tuple[str, ...]] = {
@@ -308,6 +311,9 @@ NAMES: dict[type, tuple[str, ...]] = {
     CosineConfig: ("cosine",),
     StepConfig: ("step",),
     MilestonesConfig: ("milestones",),
+    CurvatureConfig: ("off",),
+    TopConfig: ("top",),
+    SpectrumConfig: ("spectrum",),
     ExecutorConfig: ("serial",),
     JoblibConfig: ("joblib",),
     RayConfig: ("ray",),
@@ -331,6 +337,9 @@ SCHEMAS: dict[str, type] = {
     "training/schedule/cosine": CosineConfig,
     "training/schedule/step": StepConfig,
     "training/schedule/milestones": MilestonesConfig,
+    "curvature/off": CurvatureConfig,
+    "curvature/top": TopConfig,
+    "curvature/spectrum": SpectrumConfig,
     "executor/serial": ExecutorConfig,
     "executor/joblib": JoblibConfig,
     "executor/ray": RayConfig,

@@ -74,6 +74,8 @@ def identify(
         "landscape": plain["landscape"],
         "evaluation": plain["evaluation"],
     }
+    if config.curvature.name != "off":
+        content["curvature"] = plain["curvature"]
     checkpoints = training if trained_here else {"checkpoint": checkpoint}
     return Identity(digest(content), digest(checkpoints), content)
 

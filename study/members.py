@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from study.curvature import STEM as CURVATURE
 from study.kinds import LandscapeConfig
 from study.landscape.result import Landscape
 from study.record import Record
@@ -74,10 +75,12 @@ class Member:
         return Landscape.from_bytes(self.record.read(f"landscapes/{name}.npz"))
 
     def seconds(self) -> dict[str, float]:
-        """Wall-clock seconds of its training (by whichever run did it) and of its landscapes."""
+        """Wall-clock seconds of its training (by whichever run did it), its landscapes and its curvature."""
         found = {}
         if self.record.holds(TRAINING):
             found["seconds/training"] = float(self.record.read_json(TRAINING)["seconds"])
+        if self.record.holds(f"{CURVATURE}.json"):
+            found[f"seconds/{CURVATURE}"] = float(self.record.read_json(f"{CURVATURE}.json")["seconds"])
         files = [f"landscapes/{name}.json" for name in self.about["landscapes"]]
         spent = [self.record.read_json(file)["seconds"] for file in files if self.record.holds(file)]
         return {**found, "seconds/landscapes": float(sum(spent))}
@@ -137,8 +140,8 @@ class Members:
         if {"train/loss", "test/loss"} <= reached.keys():
             reached["gap/loss"] = reached["test/loss"] - reached["train/loss"]
             reached["gap/accuracy"] = reached["train/accuracy"] - reached["test/accuracy"]
-        prefixes = tuple(f"{name}/" for name in run.about["landscapes"])
-        measured = {key: value for key, value in run.values.items() if prefixes and key.startswith(prefixes)}
+        prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE))
+        measured = {key: value for key, value in run.values.items() if key.startswith(prefixes)}
         return {
             "run": run.record.config_hash,
             "label": self.label(run),

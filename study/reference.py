@@ -11,7 +11,17 @@ from study.paths import root
 from study.resolve import composed, typed
 
 BEGIN, END = "<!-- reference: begin (make reference) -->", "<!-- reference: end -->"
-GROUPS = ("data", "model", "optimizer", "training", "training/schedule", "landscape", "executor", "tracking")
+GROUPS = (
+    "data",
+    "model",
+    "optimizer",
+    "training",
+    "training/schedule",
+    "landscape",
+    "curvature",
+    "executor",
+    "tracking",
+)
 GIVEN = "http://to.be:given"  # stands in for what a choice leaves to the user, so that it composes
 NEEDED = {
     "data=custom": f"data.path='{GIVEN}'",

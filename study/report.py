@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from study import curvature
+from study.analysis.curvature import Curvature
 from study.config import CustomDataConfig, CustomModelConfig, StudyConfig
 from study.figures.export import render
 from study.figures.interactive import interactive_page
@@ -19,21 +21,22 @@ SELF_CHECK_TOLERANCE = {"self_check": 0.0, "self_check_training": 1e-6}
 
 def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -> str:
     """What a figure shows: model, data, examples read, normalization, seeds, run."""
-    study, about = prepared.config, landscape.provenance
+    about = landscape.provenance
     read = ", ".join(
         f"{name} split, {_examples(size['examples'], size['population'])}"
         for name, size in about["splits"].items()
     )
-    model = study.model.path if isinstance(study.model, CustomModelConfig) else study.model.name
-    data = study.data.path if isinstance(study.data, CustomDataConfig) else prepared.data.name
-    parts = [f"{model} ({count_parameters(prepared.model):,} parameters) on {data}: {read}"]
-    parts += KINDS[config.kind].caption(config, about)
+    parts = [f"{_subject(prepared)}: {read}", *KINDS[config.kind].caption(config, about)]
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
-    parts += _stated_errors(about)
-    init_seed, _order = seeds(study)
-    parts.append(f"seed {init_seed}; run {prepared.identity.config_hash}")
-    return "; ".join(parts) + "."
+    return "; ".join([*parts, *_stated_errors(about), _whose(prepared)]) + "."
+
+
+def curvature_caption(found: Curvature, prepared: Prepared) -> str:
+    """What the figure of the curvature shows: model, data, examples read, how it was computed, seed, run."""
+    read = _examples(found.provenance["examples"], found.provenance["population"])
+    subject = f"{_subject(prepared)}: train split, {read}"
+    return "; ".join([subject, curvature.stated(found), _whose(prepared)]) + "."
 
 
 def pictures(
@@ -85,6 +88,11 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
             else f"**Self-checks failed: {', '.join(failed)}. Do not trust this landscape.**",
             "",
         ]
+    found = [(key, value) for key, value in values.items() if key.startswith(f"{curvature.STEM}/")]
+    if found:
+        drawn = f"{curvature.STEM}.png"
+        picture = [f"![curvature]({drawn})", ""] if drawn in record.files() else []
+        lines += ["## curvature", "", *picture, *_table(["measure", "value"], found), ""]
     lines += ["## Configuration", "", "```yaml", record.read("config.yaml").decode().rstrip(), "```", ""]
     return "\n".join(lines)
 
@@ -105,6 +113,20 @@ def closing_table(record: Record) -> list[tuple[str, float]]:
     shown = [(key, values[key]) for key in FINAL if key in values]
     skipped = ("train/", "test/", "weights/", "training/")
     return shown + [item for item in values.items() if not item[0].startswith(skipped)]
+
+
+def _subject(prepared: Prepared) -> str:
+    """Network and data, in words."""
+    study = prepared.config
+    model = study.model.path if isinstance(study.model, CustomModelConfig) else study.model.name
+    data = study.data.path if isinstance(study.data, CustomDataConfig) else prepared.data.name
+    return f"{model} ({count_parameters(prepared.model):,} parameters) on {data}"
+
+
+def _whose(prepared: Prepared) -> str:
+    """Seed and run, in words."""
+    init_seed, _order = seeds(prepared.config)
+    return f"seed {init_seed}; run {prepared.identity.config_hash}"
 
 
 def _stated_errors(about: Mapping[str, Any]) -> list[str]:

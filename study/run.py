@@ -15,9 +15,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 from tqdm import tqdm
 
-from study import build, report
+from study import build, curvature, report
 from study.about import about, shown
+from study.analysis.curvature import Curvature
 from study.config import MlflowConfig, TrackingConfig
+from study.config_curvature import TopConfig
 from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
@@ -111,8 +113,11 @@ def is_finished(record: Record) -> bool:
     if record.state is not State.FINISHED or not record.holds("run.json"):
         return False
     diverged = "diverged" in record.read_json("state.json")["tags"]
-    names = [] if diverged else record.read_json("run.json").get("landscapes", [])
+    about = record.read_json("run.json")
+    names = [] if diverged else about.get("landscapes", [])
     expected = {"config.yaml", "metrics.json", "report.md", *(f"landscapes/{name}.npz" for name in names)}
+    if not diverged and about.get("settings", {}).get("curvature.name", "off") != "off":
+        expected.add(f"{curvature.STEM}.npz")
     return all(record.holds(name) for name in expected | set(record.files()))
 
 
@@ -166,6 +171,8 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     for landscape_name, landscape_config in config.landscape.items():
         broken += _look(landscape_name, landscape_config, prepared, record, trained)
         tracker.mirror(record)
+    if isinstance(config.curvature, TopConfig):
+        _measure_curvature(config.curvature, prepared, record, trained.solution)
     if broken:
         tags["self_check_failed"] = ", ".join(broken)
         log.warning("self-checks failed, do not trust these landscapes: %s", ", ".join(broken))
@@ -218,10 +225,30 @@ def kept(record: Record, stem: str, name: str, make: Callable[[], dict[str, Tens
     return load(record.read(file))
 
 
+def _measure_curvature(config: TopConfig, prepared: Prepared, record: Record, solution: Weights) -> None:
+    """Measure the curvature, unless that is finished, and draw it."""
+    stem = curvature.STEM
+    if not (record.holds(f"{stem}.npz") and record.holds(f"{stem}.json")):
+        # Sums over examples have other bits on other threads, and those of evaluation are no part of a run.
+        torch.set_num_threads(prepared.config.training.threads)
+        with progress(stem, "matrix") as on_matrix:
+            started = time.perf_counter()
+            micro_batch = prepared.config.evaluation.micro_batch
+            found = curvature.measure(config, prepared.model, prepared.data, solution, micro_batch, on_matrix)
+            seconds = time.perf_counter() - started
+        record.write(f"{stem}.npz", found.to_bytes())
+        record.write_json(f"{stem}.json", {"seconds": seconds})
+    found = Curvature.from_bytes(record.read(f"{stem}.npz"))
+    record.log(curvature.measures(found))
+    record.write(f"{stem}.csv", found.to_frame().to_csv(index=False))
+    for file, content in curvature.pictures(found, report.curvature_caption(found, prepared)).items():
+        record.write(file, content)
+
+
 @contextmanager
-def progress(name: str) -> Iterator[Callable[[int, int], None]]:
+def progress(name: str, unit: str = "point") -> Iterator[Callable[[int, int], None]]:
     """A bar with the remaining time, where there is a terminal."""
-    with tqdm(desc=name, unit="point", disable=None, leave=False) as bar:
+    with tqdm(desc=name, unit=unit, disable=None, leave=False) as bar:
 
         def on_point(done: int, total: int) -> None:
             bar.total = total

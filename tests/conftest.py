@@ -98,7 +98,11 @@ def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     def pictures(name: str, *_rest: object) -> dict[str, bytes]:
         return {f"landscapes/{name}.{suffix}": suffix.encode() for suffix in ("png", "pdf", "html")}
 
+    def of_curvature(*_rest: object) -> dict[str, bytes]:
+        return {f"curvature.{suffix}": suffix.encode() for suffix in ("png", "pdf")}
+
     monkeypatch.setattr(report, "pictures", pictures)
+    monkeypatch.setattr(run_module.curvature, "pictures", of_curvature)
 
 
 @pytest.fixture

@@ -150,6 +150,26 @@ ABOUT_SOLUTION = {
 }
 
 
+CURVATURE = {
+    **NAMED,
+    "matrices": ["gauss_newton"],
+    "examples": 40,
+    "subset_seed": 1,
+    "eigenvalues": 2,
+    "tolerance": 0.5,
+    "trace_repeats": 3,
+    "trace_probes": 2,
+    "probe_seed": 1,
+}
+CURVED = {
+    "curvature.matrices": "[hessian]",
+    "curvature.examples": 32,
+    "curvature.eigenvalues": 1,
+    "curvature.trace_repeats": 2,
+    "curvature.trace_probes": 1,
+}
+
+
 def looking(name: str, **base: Any) -> dict[str, Any]:
     """A landscape of a network with running statistics, on few points."""
     small = {"points": 5, "examples": 40, **base}
@@ -224,6 +244,12 @@ CASES = {
     "tracking/server": Case(
         {"name": Refused("none"), "uri": "http://there:1", "experiment": "mine", "upload_checkpoints": "all"},
         {"tracking.uri": "http://here:1"},
+    ),
+    "curvature/off": Case(NAMED),
+    "curvature/top": Case(CURVATURE, CURVED),
+    "curvature/spectrum": Case(
+        {**CURVATURE, "density_probes": 3, "lanczos_steps": 4, "smoothing": 0.02},
+        {**CURVED, "curvature.density_probes": 2, "curvature.lanczos_steps": 3},
     ),
     "executor/serial": Case({"name": Refused("ray")}),
     "executor/joblib": Case({"name": Refused("ray"), "workers": 3, "threads": 2}),
@@ -359,6 +385,7 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
     monkeypatch.setattr(sources, "digits", digits)
     monkeypatch.setattr(study.run, "make_tracker", no_store)
     monkeypatch.setattr(study.run.report, "pictures", lambda *_arguments: {})
+    monkeypatch.setattr(study.run.curvature, "pictures", lambda *_arguments: {})
     watch(study.train, "train")
     watch(study.run, "look")
 
@@ -371,7 +398,9 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
         for name in record.files():
             if name.startswith("checkpoints/"):
                 done[name] = hashlib.sha256(record.read(name)).hexdigest()
-            if name.endswith(".npz"):
+            if name == "curvature.csv":
+                done[name] = record.read(name)
+            if name.startswith("landscapes/") and name.endswith(".npz"):
                 landscape = Landscape.from_bytes(record.read(name))
                 done[name] = {
                     key: array.tolist() for key, array in {**landscape.axes, **landscape.values}.items()
@@ -650,6 +679,14 @@ def test_rules_between_keys():
             ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=true"],
             "optimizer.momentum must be above 0",
         ),
+        (
+            ["curvature=top", "curvature.matrices=[]"],
+            "curvature.matrices must name at least",
+        ),
+        (
+            ["curvature=top", "curvature.matrices=[hessian,hessian]"],
+            "curvature.matrices must name at least one matrix, each once, got",
+        ),
         (["tracking.uri=sqlite:///x.db"], "tracking.uri must start with http:// or https://, got"),
         (
             ["landscape.contour.batch_statistics=interpolated"],
@@ -678,3 +715,12 @@ def test_one_kind_can_be_looked_at_twice():
     overrides = ["landscape=[contour]", "+landscape@landscape.wide=contour", "landscape.wide.points=3"]
     config = typed(composed(overrides))
     assert {name: own.points for name, own in config.landscape.items()} == {"contour": 21, "wide": 3}
+
+
+def test_curvature_without_its_extra_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr("study.config_curvature.find_spec", lambda _name: None)
+    typed(composed([]))  # off needs nothing
+    with pytest.raises(ConfigError) as refused:
+        typed(composed(["curvature=top"]))
+    words = "curvature needs curvlinops: pip install 'landscape-study[hessian]', got 'top'"
+    assert str(refused.value) == words

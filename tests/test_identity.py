@@ -35,6 +35,7 @@ NOT_HASHED = [
     "comparison.pairs=1",
     "executor=joblib",
     "executor=ray",
+    "curvature=off",
     "training.init_seed=0",
     "training.order_seed=0",
     "landscape=[scaling,contour,line,interpolation]",
@@ -115,6 +116,7 @@ def test_a_seed_is_the_two_seeds_that_it_sets(compose: Compose):
         ("data=custom", "data.path=a:b", "optimizer=rmsprop", "training/schedule=cosine"),
         ("model=custom", "model.path=a:b", "optimizer=adagrad", "training/schedule=milestones"),
         ("training=steps",),
+        ("curvature=spectrum",),
     ],
     ids=" ".join,
 )
@@ -158,6 +160,12 @@ def test_what_lies_outside_the_configuration_counts(compose: Compose, change: di
     before, after = identified(config), identified(config, **change)
     assert after.config_hash != before.config_hash
     assert (after.training_hash != before.training_hash) == trains
+
+
+def test_no_curvature_is_no_part_of_a_run(compose: Compose):
+    """A run without it has the identity that it had before there was any."""
+    assert "curvature" not in identified(compose(*EVERYTHING)).content
+    assert "curvature" in identified(compose(*EVERYTHING, "curvature=top")).content
 
 
 def test_a_fix_that_changes_numbers_changes_every_hash(compose: Compose, monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from study.compare import _measures
 from study.members import Members, differing_keys, short
 from study.run import Outcome
 
@@ -98,3 +99,16 @@ def test_runs_of_other_landscapes_differ_in_that(start: Start, plain_pictures: N
     found = Members.of([start(looks=looks).record for looks in (("line",), ("contour",))])
     assert found.keys == ("landscapes",)
     assert [found.label(run) for run in found.runs] == ["landscapes line", "landscapes contour"]
+
+
+def test_the_curvature_is_among_the_measures(members):
+    curved = ("curvature=top", "curvature.matrices=[hessian]", "curvature.trace_repeats=2")
+    found = members((*curved, "seed=0"), (*curved, "seed=1"))
+    table = found.table()
+    run = found.runs[0]
+    assert table["curvature/top_eigenvalue"][0] == run.values["curvature/top_eigenvalue"]
+    assert table["curvature/top_eigenvalue"].nunique() == 2
+    assert table["seconds/curvature"][0] == run.record.read_json("curvature.json")["seconds"]
+    measured = _measures(found, table)
+    assert {"curvature/top_eigenvalue", "curvature/trace"} <= set(measured)
+    assert "curvature/trace_standard_error" not in measured

@@ -17,6 +17,7 @@ import torch
 from study import look as look_module
 from study import run as run_module
 from study import train as train_module
+from study.analysis.curvature import Curvature
 from study.config import StudyConfig
 from study.errors import ConfigError
 from study.landscape.result import Landscape
@@ -24,7 +25,7 @@ from study.prepare import prepare
 from study.record import MetricPoint, Record, State
 from study.run import Outcome, run
 from study.source import checkpoint_name
-from study.training.checkpoints import decode_weights
+from study.training.checkpoints import decode_weights, load_weights
 
 Compose = Callable[..., StudyConfig]
 Start = Callable[..., Outcome]
@@ -180,6 +181,91 @@ def test_the_gap_of_batch_statistics_is_measured_where_there_are_any(start: Star
     assert values["line/train/batch_statistics_gap"] == 0.0  # about one solution they are frozen
     without = start(looks=LOOKS).record.latest()
     assert not [key for key in without if key.endswith("batch_statistics_gap")]
+
+
+CURVED = (
+    "curvature=spectrum",
+    "curvature.eigenvalues=2",
+    "curvature.trace_repeats=2",
+    "curvature.trace_probes=1",
+    "curvature.density_probes=2",
+    "curvature.lanczos_steps=4",
+    "curvature.tolerance=0.01",
+)
+
+
+def test_the_curvature_of_the_solution_is_kept_drawn_and_logged(start: Start):
+    record = start(*CURVED, looks=("line",)).record
+    files = {name for name in record.files() if name.startswith("curvature")}
+    assert files == {f"curvature.{suffix}" for suffix in ("npz", "json", "csv", "png", "pdf")}
+    assert record.read("curvature.png")[:8] == b"\x89PNG\r\n\x1a\n"
+    values = record.latest()
+    for prefix in ("curvature", "curvature/gauss_newton"):
+        largest, smallest = (values[f"{prefix}/{end}_eigenvalue"] for end in ("top", "smallest"))
+        assert largest > abs(smallest)
+        assert values[f"{prefix}/eigenvalue_ratio"] == pytest.approx(abs(smallest / largest))
+        assert values[f"{prefix}/trace_standard_error"] > 0
+    report = record.read("report.md").decode()
+    assert "![curvature](curvature.png)" in report
+    assert "`curvature/top_eigenvalue`" in report
+
+
+def test_the_curvature_is_that_of_the_training_loss_at_the_solution(
+    tiny: Compose, start: Start, plain_pictures: None
+):
+    """Against the dense Hessian, in float64 and one batch."""
+    settings = (*CURVED, "curvature.tolerance=1e-4", "curvature.matrices=[hessian]")
+    record = start(*settings).record
+    kept = Curvature.from_bytes(record.read("curvature.npz"))
+    assert kept.provenance["examples"] == kept.provenance["population"] == 64
+    prepared = prepare(tiny(*settings), {})
+    model, train = prepared.model.double(), prepared.data.train
+    load_weights(model, decode_weights(record.read(CHECKPOINTS[-1]))[0])
+    flat = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+
+    def loss(weights: torch.Tensor) -> torch.Tensor:
+        sizes = [own.numel() for own in model.parameters()]
+        parts = zip(model.named_parameters(), weights.split(sizes), strict=True)
+        named = {name: part.view(own.shape) for (name, own), part in parts}
+        outputs = torch.func.functional_call(model, named, (train.inputs.double(),))
+        return torch.nn.functional.cross_entropy(outputs, train.targets)
+
+    matrix = torch.func.hessian(loss)(flat)
+    assert matrix.shape == (kept.provenance["parameters"],) * 2
+    values = torch.linalg.eigvalsh(matrix).numpy()
+    measures = record.latest()
+    assert measures["curvature/top_eigenvalue"] == pytest.approx(values[-1], rel=1e-3)
+    assert measures["curvature/smallest_eigenvalue"] == pytest.approx(values[0], abs=1e-3 * values[-1])
+
+
+def test_a_second_start_measures_no_curvature_again_and_a_damaged_one_is(
+    start: Start, plain_pictures: None, monkeypatch: pytest.MonkeyPatch
+):
+    calls = []
+    measure = run_module.curvature.measure
+
+    def measuring(*arguments: object) -> object:
+        calls.append(arguments)
+        return measure(*arguments)
+
+    monkeypatch.setattr(run_module.curvature, "measure", measuring)
+    record = start(*CURVED).record
+    before = contents(record)
+    assert start(*CURVED).reused
+    assert len(calls) == 1
+    flip_a_bit(record.path / "curvature.csv")
+    assert contents(start(*CURVED).record) == before
+    assert len(calls) == 1
+    flip_a_bit(record.path / "curvature.npz")
+    assert contents(start(*CURVED, "evaluation.threads=2").record) == before
+    assert len(calls) == 2
+    (record.path / "manifest.json").write_text("{}")
+    assert not start(*CURVED).reused
+
+
+def test_a_run_without_curvature_has_none(start: Start, plain_pictures: None):
+    record = start().record
+    assert not [name for name in (*record.files(), *record.latest()) if name.startswith("curvature")]
 
 
 # What a second start does
