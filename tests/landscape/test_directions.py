@@ -1,11 +1,18 @@
-"""Gaussian directions, and their normalization against NumPy."""
+"""Gaussian directions and their normalization against NumPy; differences, given and orthogonal ones."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from study.landscape.directions import cosine, random_direction
+from study.landscape.directions import (
+    Direction,
+    cosine,
+    difference,
+    given,
+    orthogonalised,
+    random_direction,
+)
 from study.landscape.weights import Weights
 
 
@@ -210,3 +217,86 @@ def test_cosine_against_numpy():
     expected = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
     assert cosine(torch.from_numpy(a), torch.from_numpy(b)) == pytest.approx(expected, rel=1e-12)
     assert cosine(torch.zeros(3), torch.ones(3)) is None
+
+
+# --- directions that are not drawn
+
+
+def angle_cosine(first: torch.Tensor, second: torch.Tensor) -> float:
+    a, b = first.double().numpy(), second.double().numpy()
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def test_a_difference_leads_from_one_set_of_weights_to_the_other(mlp):
+    start, end = Weights.of(mlp(0)), Weights.of(mlp(1))
+    direction = difference(start, end)
+    np.testing.assert_array_equal(direction.flat.numpy(), end.flat.numpy() - start.flat.numpy())
+    assert direction.provenance == {"kind": "difference", "start": start.digest, "end": end.digest}
+    with pytest.raises(ValueError, match="start and end must have the same parameters"):
+        difference(start, Weights.of(mlp(bias=False)))
+
+
+def test_a_given_vector_is_brought_to_unit_length():
+    direction = given(torch.tensor([0.0, -3.0, 4.0]), "eigenvector", {"eigenvalue": -2.5, "kind": "mine"})
+    np.testing.assert_allclose(direction.flat.numpy(), [0.0, -0.6, 0.8], rtol=1e-7)
+    assert direction.provenance == {"kind": "eigenvector", "eigenvalue": -2.5, "given_norm": 5.0}
+    tiny = given(torch.full((4,), 1e-30), "gradient", {})  # its square is below float32
+    np.testing.assert_allclose(tiny.flat.numpy(), [0.5] * 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("entry", [0.0, float("nan"), float("inf")])
+def test_a_given_vector_without_length_is_refused_by_its_kind(entry):
+    with pytest.raises(ValueError, match=r"of kind 'gradient' must be finite and not zero, got .* norm"):
+        given(torch.full((3,), entry), "gradient", {})
+
+
+def test_an_orthogonalised_direction_by_hand():
+    """δ is far from unit length: without the division by its square the result is all but −δ (defect 4)."""
+    delta = Direction(torch.tensor([30.0, 40.0, 0.0], dtype=torch.float64), {"kind": "mine"})
+    eta = Direction(torch.tensor([1.0, 1.0, 1.0], dtype=torch.float64), {"kind": "other"})
+    rest = np.array([1 - 0.84, 1 - 1.12, 1.0])  # ⟨η, δ⟩ / ‖δ‖² = 70 / 2500
+    result = orthogonalised(eta, delta)
+    np.testing.assert_allclose(result.flat, rest * np.sqrt(3 / (rest @ rest)), rtol=1e-14)
+    assert result.provenance == {"kind": "other", "cosine_before": pytest.approx(7 / (5 * np.sqrt(3)))}
+    assert delta.flat.tolist() == [30.0, 40.0, 0.0], "left as it was"
+    assert eta.flat.tolist() == [1.0, 1.0, 1.0], "left as it was"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "beside"),
+    [(torch.float32, 1.0), (torch.float32, 1e-3), (torch.float32, 1e-5), (torch.float64, 1e-12)],
+)
+@pytest.mark.parametrize("scale", [1e-3, 50.0])
+def test_orthogonal_to_one_millionth_also_where_they_were_all_but_parallel(dtype, beside, scale):
+    rng = np.random.default_rng(3)
+    first, noise = rng.normal(size=(2, 2000))
+    delta = Direction(torch.from_numpy(scale * first).to(dtype), {})
+    eta = Direction(torch.from_numpy(-0.3 * first + beside * noise).to(dtype), {})
+    result = orthogonalised(eta, delta)
+    assert abs(angle_cosine(result.flat, delta.flat)) < 1e-6
+    assert result.norm == pytest.approx(eta.norm, rel=1e-6)
+    assert result.flat.dtype == dtype
+    expected = noise - (noise @ first) / (first @ first) * first
+    # the entries of η were themselves rounded: relative to what is left, by eps / beside
+    assert (
+        angle_cosine(result.flat, torch.from_numpy(expected))
+        > 1 - (torch.finfo(dtype).eps / beside) ** 2 - 1e-12
+    )
+    assert result.provenance["cosine_before"] == pytest.approx(angle_cosine(eta.flat, delta.flat), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_cannot_be_made_orthogonal_is_refused(dtype):
+    first = torch.from_numpy(np.random.default_rng(0).normal(size=500)).to(dtype)
+    delta, zero = Direction(first, {}), Direction(torch.zeros(500, dtype=dtype), {})
+    for factor in (1.0, -0.37, 1e4 / 3):
+        with pytest.raises(ValueError, match="η must not be parallel to δ"):
+            orthogonalised(Direction(factor * first, {}), delta)
+    with pytest.raises(ValueError, match="η must be finite and not zero"):
+        orthogonalised(zero, delta)
+    with pytest.raises(ValueError, match="δ must be finite and not zero"):
+        orthogonalised(delta, zero)
+    with pytest.raises(ValueError, match="δ must be finite and not zero, got one of L2 norm inf"):
+        orthogonalised(delta, Direction(first / 0.0, {}))
+    with pytest.raises(ValueError, match=r"η must have the 500 entries of δ, got \(3,\)"):
+        orthogonalised(Direction(first[:3], {}), delta)
