@@ -1,113 +1,19 @@
 """The shapes on which a loss is read: lines and planes in weight space."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from study.landscape.directions import Direction, Normalization, cosine, random_direction
+from study.landscape.axes import describe_axes
+from study.landscape.directions import Direction, Normalization, orthogonalised, random_direction
+from study.landscape.family import BATCH_STATISTICS, BatchStatistics, Geometry
 from study.landscape.grid import Coordinates
+from study.landscape.triangle import Triangle
 from study.landscape.weights import Weights
 
-BatchStatistics = Literal["frozen", "interpolated", "recomputed"]
-BATCH_STATISTICS: tuple[str, ...] = get_args(BatchStatistics)
-
-Terms = list[tuple[float, Tensor]]
-"""Coefficients with their vectors: what a point is the sum of."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """A family of weights θ(c) = Σₖ wₖ(c) bₖ: fixed vectors bₖ, mixed by coefficients of the coordinates c.
-
-    Every point is computed from the vectors themselves, never by accumulated steps, and a vector whose
-    coefficient is zero is left out: a special point has the very bits of the weights it stands for.
-
-    Attributes:
-        origin: layout and buffers; its vector is the first of `bases`.
-        bases: the vectors bₖ, each (P,).
-        special: name to coordinates of the points that are always evaluated.
-        provenance: what the geometry depends on; JSON-able.
-        end: for a line between two sets of weights, the second one.
-    """
-
-    origin: Weights
-    bases: tuple[Tensor, ...]
-    special: Mapping[str, Coordinates]
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    end: Weights | None = None
-
-    axes: ClassVar[tuple[str, ...]] = ()
-
-    def coefficients(self, coordinates: Coordinates) -> tuple[float, ...]:
-        """The coefficients wₖ at `coordinates`: 1 for the origin, then the coordinates as they are."""
-        return (1.0, *coordinates)
-
-    def terms(self, coordinates: Coordinates) -> Terms:
-        """The coefficients at `coordinates`, each with its vector."""
-        return list(zip(self.coefficients(coordinates), self.bases, strict=True))
-
-    def at(self, *coordinates: float) -> Weights:
-        """The weights at `coordinates`, with the origin's buffers.
-
-        Raises:
-            ValueError: if there is not one coordinate an axis.
-        """
-        if len(coordinates) != len(self.axes):
-            raise ValueError(f"coordinates must be {len(self.axes)} numbers, got {len(coordinates)}")
-        flat = torch.empty_like(self.bases[0])
-        mix(self.terms(coordinates), flat)
-        return Weights(self.origin.layout, flat, self.origin.buffers)
-
-    def buffers(self, coordinates: Coordinates, policy: BatchStatistics) -> dict[str, Tensor]:
-        """The buffers that go with `coordinates` under `policy`.
-
-        `interpolated` mixes the running statistics of the two ends of a line by its own coefficients, held
-        within [0, 1]: outside, the mix of two variances can be negative.
-
-        Raises:
-            ValueError: if the policy is `interpolated` and the geometry has one set of weights only.
-        """
-        if policy != "interpolated":
-            return self.origin.buffers
-        if self.end is None:
-            raise ValueError("batch_statistics 'interpolated' needs a line between two sets of weights")
-        t = min(max(coordinates[0], 0.0), 1.0)
-        if t in {0.0, 1.0}:  # the very bits of an end, whatever the other end holds
-            return (self.origin if t == 0.0 else self.end).buffers
-        mixed = {}
-        for name, start in self.origin.buffers.items():
-            end = self.end.buffers[name]
-            mixed[name] = (1 - t) * start + t * end if start.is_floating_point() else start
-        return mixed
-
-    @property
-    def default_batch_statistics(self) -> BatchStatistics:
-        """`recomputed` between two sets of weights, `frozen` about one."""
-        return "frozen" if self.end is None else "recomputed"
-
-    def on(self, device: str) -> "Geometry":
-        """The same geometry with its vectors and buffers on `device`."""
-        return replace(
-            self,
-            origin=self.origin.on(device),
-            bases=tuple(base.to(device) for base in self.bases),
-            end=self.end.on(device) if self.end is not None else None,
-        )
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over what gives a point its weights: the vectors, the buffers and how they are mixed."""
-        total = hashlib.sha256(type(self).__qualname__.encode())
-        for base in self.bases:
-            total.update(base.detach().cpu().numpy().tobytes())
-        for own in (self.origin, self.end):
-            total.update(own.digest.encode() if own is not None else b"-")
-        return total.hexdigest()
+__all__ = ["BATCH_STATISTICS", "BatchStatistics", "Geometry", "Line", "Plane", "Scaling"]
 
 
 @dataclass(frozen=True)
@@ -151,7 +57,7 @@ class Line(Geometry):
                 "end_norm": second.norm,
                 "distance": float(torch.linalg.vector_norm(difference, dtype=torch.float64)),
             },
-            end=second,
+            others=(second,),
         )
 
     @classmethod
@@ -162,12 +68,12 @@ class Line(Geometry):
             ValueError: if the direction has not as many entries as θ*.
         """
         theta = _weights(center)
-        _check_size(theta, direction)
+        delta = _fitted(theta, direction)
         return cls(
             origin=theta,
-            bases=(theta.flat, direction.flat),
+            bases=(theta.flat, delta.flat),
             special={name: (0.0,)},
-            provenance={"geometry": "line", "center": theta.digest, **_axis_provenance(theta, [direction])},
+            provenance={"geometry": "line", "center": theta.digest, **describe_axes(theta, [delta])},
         )
 
     @classmethod
@@ -190,12 +96,18 @@ class Line(Geometry):
     def coefficients(self, coordinates: Coordinates) -> tuple[float, ...]:
         """(1 − α, α) between two sets of weights, (1, α) along a direction."""
         (alpha,) = coordinates
-        return (1.0 if self.end is None else 1.0 - alpha, alpha)
+        return (1.0 - alpha if self.others else 1.0, alpha)
 
 
 @dataclass(frozen=True)
 class Plane(Geometry):
-    """A plane in weight space, θ(α, β) = θ* + α δ + β η."""
+    """A plane in weight space, θ(α, β) = θ* + α δ + β η, or through three sets of weights.
+
+    Attributes:
+        triangle: where the three lie, for a plane through three.
+    """
+
+    triangle: Triangle | None = None
 
     axes: ClassVar[tuple[str, ...]] = ("alpha", "beta")
 
@@ -209,9 +121,7 @@ class Plane(Geometry):
             ValueError: if a direction has not as many entries as θ*.
         """
         theta = _weights(center)
-        _check_size(theta, delta)
-        _check_size(theta, eta)
-        axes = _axis_provenance(theta, [delta, eta])
+        delta, eta = _fitted(theta, delta), _fitted(theta, eta)
         return cls(
             origin=theta,
             bases=(theta.flat, delta.flat, eta.flat),
@@ -219,8 +129,7 @@ class Plane(Geometry):
             provenance={
                 "geometry": "plane",
                 "center": theta.digest,
-                **axes,
-                "cosine": cosine(delta.flat, eta.flat),
+                **describe_axes(theta, [delta, eta]),
             },
         )
 
@@ -232,11 +141,24 @@ class Plane(Geometry):
         normalization: Normalization = "filter",
         seed: int = 0,
         include_bias_and_norm: bool = False,
+        orthogonal: bool = False,
         name: str = "centre",
     ) -> "Plane":
         """The plane through θ* along two Gaussian directions (Li et al. 2018; equation 2 of the text).
 
         See `random_direction` for the arguments.
+
+        Args:
+            center: θ*.
+            normalization: how the directions are scaled to the weights.
+            seed: the direction seed.
+            include_bias_and_norm: whether biases and normalization layers move.
+            orthogonal: whether η, once normalised, is made orthogonal to δ; the norm of the whole of it is
+                kept, those of its filters are not.
+            name: of the special point at θ*.
+
+        Raises:
+            ValueError: see `random_direction`, and `orthogonalised` where it is asked for.
         """
         theta = _weights(center)
         delta, eta = (
@@ -249,7 +171,61 @@ class Plane(Geometry):
             )
             for index in (0, 1)
         )
-        return cls.through(theta, delta, eta, name)
+        return cls.through(theta, delta, orthogonalised(eta, delta) if orthogonal else eta, name)
+
+    @classmethod
+    def through_points(
+        cls,
+        first: nn.Module | Weights,
+        second: nn.Module | Weights,
+        third: nn.Module | Weights,
+        names: tuple[str, str, str] = ("first", "second", "third"),
+    ) -> "Plane":
+        """The plane through three sets of weights, on orthonormal axes (Garipov et al. 2018; see `Triangle`).
+
+        The first lies at (0, 0), the second at (‖w₂ − w₁‖, 0); each point is a mix of the three, so that each
+        of them has its very bits at its own coordinates.
+
+        Args:
+            first: w₁.
+            second: w₂; the same architecture.
+            third: w₃; the same architecture.
+            names: of the three special points.
+
+        Raises:
+            ValueError: if they have different parameters, their names are not three, or see `Triangle.of`.
+        """
+        if len(set(names)) != 3:
+            raise ValueError(f"the three points must have different names, got {', '.join(map(repr, names))}")
+        points = [_weights(point) for point in (first, second, third)]
+        if any(point.layout != points[0].layout for point in points):
+            raise ValueError("the three points must have the same parameters, in name, shape and dtype")
+        origin, *others = points
+        triangle = Triangle.of(origin.flat, *(point.flat for point in others))
+        return cls(
+            origin=origin,
+            bases=tuple(point.flat for point in points),
+            special=dict(zip(names, triangle.corners, strict=True)),
+            provenance={
+                "geometry": "plane through three points",
+                "center_norm": origin.norm,
+                "points": [
+                    {"name": name, "digest": point.digest, "norm": point.norm, "coordinates": list(corner)}
+                    for name, point, corner in zip(names, points, triangle.corners, strict=True)
+                ],
+                **triangle.describe(),
+            },
+            others=tuple(others),
+            triangle=triangle,
+        )
+
+    def coefficients(self, coordinates: Coordinates) -> tuple[float, ...]:
+        """The barycentric coefficients between three sets of weights, (1, α, β) along two directions."""
+        return super().coefficients(coordinates) if self.triangle is None else self.triangle.mix(*coordinates)
+
+    @property
+    def _mixed_by(self) -> str:
+        return super()._mixed_by + (f" {self.triangle}" if self.triangle is not None else "")
 
 
 @dataclass(frozen=True)
@@ -279,36 +255,14 @@ class Scaling(Geometry):
         return (alpha * (1.0 + beta),)
 
 
-def mix(terms: Terms, out: Tensor) -> None:
-    """Put Σₖ wₖ bₖ into `out`, from the vectors themselves; one whose coefficient is zero is left out."""
-    present = [(weight, base) for weight, base in terms if weight != 0.0]
-    if not present:
-        out.zero_()
-        return
-    (weight, base), *others = present
-    if weight == 1.0 and others:  # one pass over memory less, and the same bits
-        (first, vector), *others = others
-        torch.add(base, vector, alpha=first, out=out)
-    else:
-        torch.mul(base, weight, out=out)
-    for weight, base in others:
-        out.add_(base, alpha=weight)
-
-
 def _weights(source: nn.Module | Weights) -> Weights:
     return source if isinstance(source, Weights) else Weights.of(source)
 
 
-def _check_size(theta: Weights, direction: Direction) -> None:
+def _fitted(theta: Weights, direction: Direction) -> Direction:
+    """The direction in the dtype and on the device of θ*."""
     if direction.flat.shape != theta.flat.shape:
         raise ValueError(
             f"a direction must have {theta.flat.numel()} entries, got {tuple(direction.flat.shape)}"
         )
-
-
-def _axis_provenance(theta: Weights, directions: list[Direction]) -> dict[str, Any]:
-    def describe(direction: Direction) -> dict[str, Any]:
-        relative = direction.norm / theta.norm if theta.norm > 0 else None
-        return {**direction.provenance, "norm": direction.norm, "relative_norm": relative}
-
-    return {"center_norm": theta.norm, "directions": [describe(direction) for direction in directions]}
+    return replace(direction, flat=direction.flat.to(theta.flat))

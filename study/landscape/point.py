@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from study.landscape.geometry import Terms, mix
+from study.landscape.family import Terms, mix
 from study.landscape.network import image_filters
 from study.landscape.plan import EvaluationPlan
 from study.landscape.weights import Layout
