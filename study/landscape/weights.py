@@ -1,7 +1,7 @@
 """A model's parameters and buffers, as named tensors and as one flat vector."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -186,6 +186,20 @@ class Weights:
             total.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
             total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return total.hexdigest()
+
+
+def check_layouts(checkpoints: Sequence[Weights]) -> None:
+    """Refuse weights that do not belong together.
+
+    Raises:
+        ValueError: naming the place of the first that has other parameters than the first of all.
+    """
+    for place, checkpoint in enumerate(checkpoints):
+        if checkpoint.layout != checkpoints[0].layout:
+            raise ValueError(
+                "checkpoints must have the same parameters, in name, shape and dtype, "
+                f"number {place} differs from the first"
+            )
 
 
 def _describe(name: str, tensor: Tensor, owner: nn.Module) -> Parameter:
