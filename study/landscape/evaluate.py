@@ -70,8 +70,8 @@ def evaluate(
         precision: `float32`, or `bfloat16` for activations and the weights they are multiplied with; the
             provenance then states the error against float32 on a sample of points.
         compile: whether the forward pass goes through `torch.compile`.
-        points_at_once: points that share one pass over the data, where running statistics are frozen; None
-            follows the plan's rule.
+        points_at_once: points that share one pass over the data, where running statistics are frozen and the
+            geometry's points have the same; None follows the plan's rule.
         tolerance: evaluate only as many points as an interpolant of the logarithm of the loss needs to be
             right to this (0.01: 1% of the loss), and state the error that is measured afterwards; see
             `study.landscape.refine`. None evaluates every point.
@@ -102,7 +102,7 @@ def evaluate(
         micro_batch=micro_batch,
         precision=precision,
         compile=compile,
-        points_at_once=points_at_once,
+        points_at_once=1 if geometry.own_buffers else points_at_once,
         device=executor.device,
     )
     while True:

@@ -41,17 +41,23 @@ class Geometry:
     others: tuple[Weights, ...] = ()
 
     axes: ClassVar[tuple[str, ...]] = ()
+    own_buffers: ClassVar[bool] = False
+    """Whether points differ in their frozen buffers: they are then evaluated one by one."""
 
     def coefficients(self, coordinates: Coordinates) -> tuple[float, ...]:
         """The coefficients wₖ at `coordinates`: 1 for the origin, then the coordinates as they are."""
         return (1.0, *coordinates)
+
+    def shares(self, coordinates: Coordinates) -> tuple[float, ...]:
+        """What each set of weights counts for in interpolated statistics: as much as in the weights."""
+        return self.coefficients(coordinates)
 
     def terms(self, coordinates: Coordinates) -> Terms:
         """The coefficients at `coordinates`, each with its vector."""
         return list(zip(self.coefficients(coordinates), self.bases, strict=True))
 
     def at(self, *coordinates: float) -> Weights:
-        """The weights at `coordinates`, with the origin's buffers.
+        """The weights at `coordinates`, with their frozen buffers: the origin's, or the point's own.
 
         Raises:
             ValueError: if there is not one coordinate an axis.
@@ -60,12 +66,12 @@ class Geometry:
             raise ValueError(f"coordinates must be {len(self.axes)} numbers, got {len(coordinates)}")
         flat = torch.empty_like(self.bases[0])
         mix(self.terms(coordinates), flat)
-        return Weights(self.origin.layout, flat, self.origin.buffers)
+        return Weights(self.origin.layout, flat, self.buffers(coordinates, "frozen"))
 
     def buffers(self, coordinates: Coordinates, policy: BatchStatistics) -> dict[str, Tensor]:
         """The buffers that go with `coordinates` under `policy`.
 
-        `interpolated` mixes the running statistics of the sets of weights by their own coefficients, held
+        `interpolated` mixes the running statistics of the sets of weights by their `shares`, held
         between the sets: a negative one counts as zero, and the rest are scaled to the sum 1. Beyond the end
         of a line that is the end; outside, the mix of two variances can be negative.
 
@@ -77,7 +83,7 @@ class Geometry:
         if not self.others:
             needed = "a line between two sets of weights or a plane through three"
             raise ValueError(f"batch_statistics 'interpolated' needs {needed}")
-        held = [max(weight, 0.0) for weight in self.coefficients(coordinates)]
+        held = [max(weight, 0.0) for weight in self.shares(coordinates)]
         total = sum(held)
         own = zip(held, (self.origin, *self.others), strict=True)
         shares = [(weight / total, weights.buffers) for weight, weights in own if weight > 0.0]

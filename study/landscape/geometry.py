@@ -1,7 +1,7 @@
 """The shapes on which a loss is read: lines and planes in weight space."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import nn
@@ -28,7 +28,7 @@ class Line(Geometry):
         start: nn.Module | Weights,
         end: nn.Module | Weights,
         names: tuple[str, str] = ("start", "end"),
-    ) -> "Line":
+    ) -> Self:
         """The line θ(α) = (1 − α) θ₀ + α θ₁ (Goodfellow et al. 2014; equation 1 of the text).
 
         Args:
