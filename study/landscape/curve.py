@@ -1,6 +1,5 @@
 """Curves with one bend between two sets of weights."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
@@ -71,7 +70,7 @@ class Curve(Geometry):
             origin=chord.origin,
             bases=(first, bend.flat, last),
             special=chord.special,
-            end=chord.end,
+            others=chord.others,
             form=form,
         )
         own = {"geometry": "curve", "form": form, "bend": bend.digest, "bend_norm": bend.norm}
@@ -100,16 +99,19 @@ class Curve(Geometry):
 
         return float(quad(speed, 0.0, 1.0, limit=200)[0])
 
-    @cached_property
-    def digest(self) -> str:
-        """As every geometry's, and over the form: two forms share their vectors."""
-        return hashlib.sha256(f"{super().digest}|{self.form}".encode()).hexdigest()
+    def shares(self, coordinates: Coordinates) -> tuple[float, ...]:
+        """The ends' statistics are mixed as on the straight line: the bend has none."""
+        (t,) = coordinates
+        return (1.0 - t, t)
+
+    @property
+    def _mixed_by(self) -> str:
+        return f"{super()._mixed_by} {self.form}"  # two forms share their vectors
 
     def straight(self) -> "Chord":
         """The straight line between the ends, on the curve's own axis: one grid reads both."""
-        assert self.end is not None
-        first, last = self.special
-        return Chord.between(self.origin, self.end, (first, last))
+        (end,), (first, last) = self.others, self.special
+        return Chord.between(self.origin, end, (first, last))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,11 @@ def test_every_public_name_is_there():
         study.Landscpae  # noqa: B018 - the access is the test
 
 
-EXTRA = {"executors.py": {"joblib", "ray"}, "hessian.py": {"curvlinops"}, "direction_files.py": {"safetensors"}}
+EXTRA = {
+    "executors.py": {"joblib", "ray"},
+    "hessian.py": {"curvlinops"},
+    "direction_files.py": {"safetensors"},
+}
 
 
 def test_the_landscape_package_imports_nothing_from_above_it():
