@@ -1,6 +1,5 @@
 """Training on tensors in memory, reproducible to the bit from its seeds, in one go or in pieces."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from study.training.checkpoints import TrainingState, snapshot
 from study.training.data import Augmentation, Examples
+from study.training.order import Branch, Stretch, derive_generator, derive_seed, stretches
 from study.training.schedules import Budget, Schedule
 
 EVALUATION_BATCH = 100
@@ -106,6 +106,7 @@ def train(
     schedule: Schedule,
     batch_size: int,
     order_seed: int,
+    branch: Branch | None = None,
     label_smoothing: float = 0.0,
     augmentation: Augmentation | None = None,
     stop_at_train_loss: float | None = None,
@@ -118,9 +119,9 @@ def train(
 ) -> TrainingOutcome:
     """Trains `model` by mini-batch cross-entropy, in place.
 
-    Data order, augmentation and dropout follow from (`order_seed`, epoch) alone. The caller's random state,
-    the modules' train modes and the optimizer's learning rates are afterwards what they were, also after
-    an exception, which passes through.
+    Data order, augmentation and dropout follow from (`order_seed`, epoch) alone, and from the update of
+    `branch` on from (its seed, epoch). The caller's random state, the modules' train modes and the
+    optimizer's learning rates are afterwards what they were, also after an exception, which passes through.
 
     At the end of an epoch come `on_epoch`, `on_checkpoint` if one is due, and `on_state`. No update has two
     checkpoints, except where the first mini-batch after one diverges: the same tensors come again as final.
@@ -134,11 +135,13 @@ def train(
         schedule: The learning rate's factor before each update.
         batch_size: Examples an update; the last batch of an epoch may be shorter.
         order_seed: Seed of all that is drawn during training.
+        branch: From which update on another seed takes its place. Updates before it have the bits of a
+            training without it; one with the same seed changes no update.
         label_smoothing: In the loss that is minimised, never in what is recorded (Szegedy et al. 2016).
         augmentation: Applied to each training batch, never in evaluation.
         stop_at_train_loss: Ends training after the first epoch whose mean training loss is at or below it.
-        checkpoint_every: Updates between checkpoints; None for one after each epoch. The initialisation and
-            the end always have one.
+        checkpoint_every: Updates between checkpoints; None for one after each epoch. The initialisation, the
+            branch and the end always have one.
         on_checkpoint: Given each checkpoint.
         on_epoch: Given a record of the initialisation and of each epoch, also of one that ends short.
         on_state: Given what `resume` takes, after each whole epoch but a diverged one.
@@ -148,13 +151,16 @@ def train(
 
     Raises:
         ValueError: If the budget or the state to resume is of another batch size, set or length, the state is
-            of another architecture or optimizer, or `checkpoint_every` is below 1.
+            of another architecture or optimizer, `checkpoint_every` is below 1, or the branch lies beyond the
+            budget.
     """
     per_epoch = Budget.epochs(0, len(train_set), batch_size).updates_per_epoch
     if budget.updates_per_epoch != per_epoch:
         raise ValueError(f"the budget has {budget.updates_per_epoch} updates an epoch, the data {per_epoch}")
     if checkpoint_every is not None and checkpoint_every < 1:
         raise ValueError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
+    if branch is not None and branch.update > budget.total_updates:
+        raise ValueError(f"the branch must be within {budget.total_updates} updates, got {branch.update}")
     if resume is not None and not resume.update == resume.epoch * per_epoch <= budget.total_updates:
         raise ValueError(
             f"the training state has {resume.update} updates after {resume.epoch} epochs, "
@@ -169,18 +175,29 @@ def train(
             group["lr"] = rate * factor
         return optimizer.param_groups[0]["lr"]
 
+    def checkpoint_asked_for() -> bool:
+        at_branch = branch is not None and update == branch.update
+        return at_branch or (checkpoint_every is not None and update % checkpoint_every == 0)
+
     def give_checkpoint(final: bool) -> None:
         on_checkpoint(Checkpoint(update, update / per_epoch, snapshot(model), final))
 
     def run_epoch(epoch: int) -> str | None:
         """Trains for an epoch, or to the end of the budget. What went wrong, if anything did."""
-        nonlocal update
-        permutation = torch.randperm(len(train_set), generator=_generator("order", order_seed, epoch))
-        augmenting = _generator("augmentation", order_seed, epoch)
         model.train()
+        for stretch in stretches(epoch, len(train_set), batch_size, order_seed, branch):
+            failure = run_stretch(epoch, stretch)
+            if failure is not None:
+                return failure
+        return None
+
+    def run_stretch(epoch: int, stretch: Stretch) -> str | None:
+        """Trains for a part of an epoch. What went wrong, if anything did."""
+        nonlocal update
+        augmenting = derive_generator("augmentation", stretch.seed, epoch)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed("dropout", order_seed, epoch))
-            for chosen in permutation.split(batch_size)[: budget.total_updates - update]:
+            torch.manual_seed(derive_seed("dropout", stretch.seed, epoch))
+            for chosen in stretch.examples.split(batch_size)[: budget.total_updates - update]:
                 rate = set_rates(schedule.factor(update / per_epoch, budget.total_epochs))
                 inputs, targets = train_set.inputs[chosen], train_set.targets[chosen]
                 if augmentation is not None:
@@ -199,7 +216,7 @@ def train(
                 bar.set_postfix_str(f"loss {value:.4f}", refresh=False)
                 bar.update()
                 inside = update % per_epoch != 0 and update < budget.total_updates
-                if inside and checkpoint_every is not None and update % checkpoint_every == 0:
+                if inside and checkpoint_asked_for():
                     with torch.random.fork_rng(devices=[]):  # what the callback draws is not ours
                         give_checkpoint(final=False)
         return None
@@ -224,7 +241,7 @@ def train(
         if failure is None and not math.isfinite(norms["weights/norm"]):
             failure = _divergence("norm of the weights", update, epoch, loss, rate)
         outcome = ending(epoch, loss) if failure is None else conclude(failure, diverged=True)
-        if outcome is not None or checkpoint_every is None or update % checkpoint_every == 0:
+        if outcome is not None or checkpoint_every is None or checkpoint_asked_for():
             give_checkpoint(final=outcome is not None)
         if failure is None and epoch > 0 and update == epoch * per_epoch:
             on_state(TrainingState.capture(model, optimizer, epoch=epoch, update=update, train_loss=loss))
@@ -262,16 +279,6 @@ def train(
         finally:
             optimizer.zero_grad()
             set_rates(1.0)
-
-
-def derive_seed(purpose: str, order_seed: int, epoch: int) -> int:
-    """A seed of 63 bits by hashing, so that neighbouring seeds, epochs and purposes share nothing."""
-    digest = hashlib.sha256(f"{purpose}:{order_seed}:{epoch}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def _generator(purpose: str, order_seed: int, epoch: int) -> torch.Generator:
-    return torch.Generator().manual_seed(derive_seed(purpose, order_seed, epoch))
 
 
 def _weight_norms(model: nn.Module) -> dict[str, float]:

@@ -16,11 +16,11 @@ from study.training.loop import (
     Checkpoint,
     EpochRecord,
     TrainingOutcome,
-    derive_seed,
     mean_loss,
     train,
 )
 from study.training.optimizers import build_optimizer
+from study.training.order import Branch, derive_seed, stretches
 from study.training.schedules import Constant, Cosine, Milestones, Warmup
 
 OPTIMIZERS = {
@@ -348,6 +348,91 @@ def test_the_model_s_modes_come_back():
     Training().run(model=model)
     assert [module.training for module in model.modules()] == modes
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# Branches
+
+NOISY = {
+    "batch_size": 25,
+    "epochs": 3,
+    "augmentation": Augmentation(crop_padding=1, flip=True),
+    "order_seed": 3,
+    "checkpoint_every": 1,
+}
+"""Three updates an epoch, the last of 10 examples, with every kind of randomness there is."""
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 5])
+def test_siblings_share_a_training_up_to_the_branch_and_part_there(at: int):
+    plain, one, other = (Training(build=noisy) for _ in range(3))
+    plain.run(**NOISY)
+    one.run(**NOISY, branch=Branch(at, 7))
+    other.run(**NOISY, branch=Branch(at, 8))
+    for update in range(10):
+        states = [training.checkpoints[update].state for training in (plain, one, other)]
+        pairs = [same(states[i], states[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+        assert pairs == [update <= at] * 3, update
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 4])
+def test_an_epoch_with_a_branch_inside_shows_each_example_once(at: int):
+    plain, branched = (seen(batch_size=25, epochs=2, branch=branch) for branch in (None, Branch(at, seed=9)))
+    assert [len(batch) for batch in branched] == [25, 25, 10] * 2
+    every = sorted(TRAIN.inputs[:, 0, 0, 0].tolist())
+    assert all(sorted(chain(*branched[first : first + 3])) == every for first in (0, 3))
+    assert branched[:at] == plain[:at]
+    assert not {tuple(batch) for batch in branched[at:]} & {tuple(batch) for batch in plain}
+
+
+def test_after_the_branch_an_epoch_has_the_order_of_its_seed():
+    assert seen(epochs=4, branch=Branch(5, seed=9))[8:] == seen(epochs=4, order_seed=9)[8:]
+    assert seen(epochs=4, branch=Branch(0, seed=9)) == seen(epochs=4, order_seed=9)
+
+
+def test_what_is_left_at_a_branch_is_in_every_order_alike():
+    # Six examples in batches of two, parted after the first: four are left, in one of 24 orders.
+    found: dict[tuple[int, ...], int] = {}
+    for seed in range(2400):
+        shared, rest = stretches(1, 6, 2, order_seed=0, branch=Branch(1, seed + 1))
+        assert sorted([*shared.examples.tolist(), *rest.examples.tolist()]) == list(range(6))
+        found[tuple(rest.examples.tolist())] = found.get(tuple(rest.examples.tolist()), 0) + 1
+    assert len(found) == 24
+    assert sum((count - 100) ** 2 / 100 for count in found.values()) < 49.7  # χ², 23 degrees, p = 0.001
+
+
+def test_a_branch_with_the_training_s_own_seed_changes_no_update():
+    plain, branched = Training(build=noisy), Training(build=noisy)
+    options = {**NOISY, "checkpoint_every": None}
+    plain.run(**options), branched.run(**options, branch=Branch(4, seed=3))
+    assert branched.records == plain.records
+    assert same(branched.weights, plain.weights)
+    assert [c.update for c in branched.checkpoints] == [0, 3, 4, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("at", "every", "updates"), [(4, None, [0, 3, 4, 6, 9]), (6, 4, [0, 4, 6, 8, 9]), (9, 4, [0, 4, 8, 9])]
+)
+def test_the_branch_has_a_checkpoint(at: int, every: int | None, updates: list[int]):
+    training = Training()
+    training.run(batch_size=25, branch=Branch(at, 7), checkpoint_every=every)
+    assert [c.update for c in training.checkpoints] == updates
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_branched_training_goes_on_bit_for_bit(after: int):
+    whole, rest = Training(build=noisy, optimizer="adam"), Training(build=noisy, optimizer="adam")
+    branch = Branch(4, 7)  # inside the second epoch
+    outcome = whole.run(**NOISY, branch=branch)
+    assert rest.run(**NOISY, branch=branch, resume=whole.states[after]) == outcome
+    assert rest.records == whole.records[after + 2 :]
+    assert same(rest.weights, whole.weights)
+
+
+def test_a_branch_beyond_the_budget_is_refused():
+    with pytest.raises(ValueError, match="the branch must be within 12 updates, got 13"):
+        Training().run(branch=Branch(13, 0))
+    with pytest.raises(ValueError, match="update of at least 0, got -1"):
+        Branch(-1, 0)
 
 
 # When training ends, and what it gives
