@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from study.config import MlflowConfig, StudyConfig
-from study.identity import seeds
+from study.identity import branch_seed, seeds
 from study.keys import hashed
 from study.paths import root
 from study.prepare import Prepared
@@ -19,6 +19,8 @@ def about(prepared: Prepared) -> dict[str, Any]:
     config, data, source = prepared.config, prepared.data, prepared.source
     init_seed, order_seed = seeds(config)
     seed = str(init_seed) if init_seed == order_seed else f"{init_seed}/{order_seed}"
+    if config.training.branch_at is not None:
+        seed += f", from update {config.training.branch_at} on {branch_seed(config)}"
     name = " · ".join([
         config.model.name,
         data.name,

@@ -10,22 +10,20 @@ from torch.optim import Optimizer
 
 from study.config import (
     CnnConfig,
-    CosineConfig,
     CustomDataConfig,
     CustomModelConfig,
     DataConfig,
     DigitsConfig,
-    MilestonesConfig,
     MlpConfig,
     ModelConfig,
     OptimizerConfig,
-    StepConfig,
     StudyConfig,
     TorchvisionConfig,
-    TrainingConfig,
 )
 from study.config_evaluation import ExecutorConfig, JoblibConfig, RayConfig
+from study.config_training import CosineConfig, MilestonesConfig, StepConfig, TrainingConfig
 from study.errors import ConfigError
+from study.identity import branch_seed
 from study.landscape.executors import Executor, Joblib, Ray, Serial
 from study.training import sources
 from study.training.custom import source_digest
@@ -35,6 +33,7 @@ from study.training.models.cnn import cnn
 from study.training.models.custom import custom as custom_model
 from study.training.models.mlp import mlp
 from study.training.optimizers import build_optimizer, scaled_learning_rate
+from study.training.order import Branch
 from study.training.schedules import Budget, Constant, Cosine, Milestones, Schedule, Step, Warmup
 
 
@@ -143,6 +142,21 @@ def budget(config: TrainingConfig, examples: int) -> Budget:
     if config.steps is not None:
         return Budget.steps(config.steps, examples, config.batch_size)
     return Budget.epochs(cast(int, config.epochs), examples, config.batch_size)
+
+
+def branch(config: StudyConfig, examples: int) -> Branch | None:
+    """Where the training parts from those that share its beginning, or None.
+
+    Raises:
+        ConfigError: if that lies beyond the budget.
+    """
+    at, seed = config.training.branch_at, branch_seed(config)
+    if at is None or seed is None:
+        return None
+    total = budget(config.training, examples).total_updates
+    if at > total:
+        raise ConfigError("training.branch_at", f"must be at most {total}, the updates of the budget", at)
+    return Branch(at, seed)
 
 
 def augmentation(config: DataConfig) -> Augmentation | None:

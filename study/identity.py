@@ -59,7 +59,8 @@ def identify(
     plain = hashed(config)
     init_seed, order_seed = seeds(config)
     training = {section: plain[section] for section in TRAINING_SECTIONS}
-    training["training"] |= {"init_seed": init_seed, "order_seed": order_seed}
+    drawn = {"init_seed": init_seed, "order_seed": order_seed, "branch_seed": branch_seed(config)}
+    training["training"] |= drawn
     training |= {
         "data_digest": data_digest,
         "code_digests": dict(code_digests),
@@ -87,6 +88,12 @@ def seeds(config: StudyConfig) -> tuple[int, int]:
         config.seed if training.init_seed is None else training.init_seed,
         config.seed if training.order_seed is None else training.order_seed,
     )
+
+
+def branch_seed(config: StudyConfig) -> int | None:
+    """The seed after `training.branch_at`: the order seed where it is not given; None without a branch."""
+    own = config.training
+    return seeds(config)[1] if own.branch_seed is None and own.branch_at is not None else own.branch_seed
 
 
 def digest(content: Any) -> str:

@@ -103,7 +103,7 @@ def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any] | None
 
 
 def check(config: Any) -> None:
-    """Hold every value against its key's rule, and every section against the rules between its keys.
+    """Hold every value against its key's rule, then every section against the rules between its keys.
 
     A section states those in a method `check(self, name)`, which raises `ConfigError`.
 
@@ -113,6 +113,7 @@ def check(config: Any) -> None:
     for name, own, value in walk(config):
         if own is not None and (broken := own.metadata["rule"].broken_by(value)):
             raise ConfigError(name, broken, value)
+    for name, _own, value in walk(config):
         if is_dataclass(value) and hasattr(value, "check"):
             value.check(name)
     if hasattr(config, "check"):

@@ -127,6 +127,7 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
         schedule=build.schedule(training, budget.updates_per_epoch),
         batch_size=training.batch_size,
         order_seed=seeds(config)[1],
+        branch=build.branch(config, len(data.train)),
         label_smoothing=training.label_smoothing,
         augmentation=build.augmentation(config.data),
         stop_at_train_loss=training.stop_at_train_loss,

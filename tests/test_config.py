@@ -127,6 +127,8 @@ BUDGET = {
     "checkpoint_every": 1,
     "init_seed": 5,
     "order_seed": 5,
+    "branch_at": 1,
+    "branch_seed": {"branch_at": 1, "branch_seed": 5},
     "threads": 2,
     "device": Refused("meta"),
 }
@@ -686,6 +688,10 @@ def test_rules_between_keys():
         (
             ["curvature=top", "curvature.matrices=[hessian,hessian]"],
             "curvature.matrices must name at least one matrix, each once, got",
+        ),
+        (
+            ["training.branch_seed=3"],
+            "training.branch_seed must be null where training.branch_at is, got 3",
         ),
         (["tracking.uri=sqlite:///x.db"], "tracking.uri must start with http:// or https://, got"),
         (

@@ -108,6 +108,17 @@ def test_a_seed_is_the_two_seeds_that_it_sets(compose: Compose):
     assert len({identified(config).config_hash for config in swapped}) == 2
 
 
+def test_a_branch_with_the_seed_that_it_has_anyway_is_the_same_training(compose: Compose):
+    def hashed_as(*overrides: str) -> str:
+        return identified(compose(*EVERYTHING, "training.order_seed=4", *overrides)).training_hash
+
+    branched = [f"training.branch_at={at}" for at in (50, 60)]
+    assert hashed_as(branched[0]) == hashed_as(branched[0], "training.branch_seed=4")
+    hashes = [hashed_as(), *map(hashed_as, branched)]
+    hashes += [hashed_as(at, f"training.branch_seed={seed}") for at in branched for seed in (1, 2)]
+    assert len(set(hashes)) == 7
+
+
 @pytest.mark.parametrize(
     "choices",
     [
