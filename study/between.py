@@ -25,6 +25,7 @@ from study.training.checkpoints import decode_weights
 from study.training.data import DataSet
 
 SPLITS = ("train", "test")
+BRANCH_AT, BRANCH_SEED = "training.branch_at", "training.branch_seed"
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,34 @@ class Pair:
         """Of its file: both hashes."""
         return f"{self.start.record.config_hash}_{self.end.record.config_hash}"
 
+    def differs_in(self, key: str) -> bool:
+        """Whether the two have different values of a setting."""
+        return self.start.settings.get(key) != self.end.settings.get(key)
+
 
 def choose_pairs(members: Members, most: int) -> tuple[list[Pair], list[Pair]]:
     """The pairs that are joined, and those left out because there are more than `most`.
 
     Runs are paired that differ in one setting, seed by seed; where runs differ in their seeds alone, each
-    with the next. The two ends of a setting's values come first, then neighbours, then the rest; each for all
-    seeds before the next. Two runs of one training are no pair.
+    with the next. A run that branched off (`training.branch_at`) is paired with its siblings, which differ in
+    `training.branch_seed` alone, and with no other: what parts there is what the branch did (Frankle et al.
+    2020, section 2). The two ends of a setting's values come first, then neighbours, then the rest; each for
+    all seeds before the next. Two runs of one training are no pair.
     """
-    runs = members.runs
-    keys = members.keys or members.seeds
-    fixed = members.seeds if members.keys else ()
     ranked = []
-    for (i, start), (j, end) in combinations(enumerate(runs), 2):
-        differing = [key for key in keys if start.settings.get(key) != end.settings.get(key)]
-        same_seed = all(start.settings.get(key) == end.settings.get(key) for key in fixed)
-        apart = len(differing) == 1 if members.keys else j == i + 1
-        if apart and same_seed and start.training_hash != end.training_hash:
-            ranked.append((_rank(members, Pair(start, end), differing[0]), Pair(start, end)))
+    for (i, start), (j, end) in combinations(enumerate(members.runs), 2):
+        if start.training_hash == end.training_hash:
+            continue
+        pair = Pair(start, end)
+        differing = [key for key in (*members.keys, *members.seeds) if pair.differs_in(key)]
+        if any(run.settings.get(BRANCH_AT) is not None for run in (start, end)):
+            apart = differing == [BRANCH_SEED]
+        elif members.keys:
+            apart = len(differing) == 1 and differing[0] in members.keys
+        else:
+            apart = j == i + 1
+        if apart:
+            ranked.append((_rank(members, pair, differing[0]), pair))
     pairs = [pair for _place, pair in sorted(ranked, key=lambda entry: entry[0])]
     return pairs[:most], pairs[most:]
 

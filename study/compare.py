@@ -252,16 +252,17 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
 
     members, rows, lines, groups = result.members, [], {}, {}
     for pair, landscape in joined:
-        words = members.configuration if members.keys else members.label
+        alike = members.configuration(pair.start) == members.configuration(pair.end)
+        words = members.replicate if alike else members.configuration
         ends = [words(pair.start), words(pair.end)]
-        seed = members.replicate(pair.start)
         for split in SPLITS:
             named = {"start": members.label(pair.start), "end": members.label(pair.end), "split": split}
             rows.append({**named, **barriers(landscape.split(split))})
         points = dict(zip(ends, landscape.points.values(), strict=True))
-        group = " → ".join(ends)
-        label = f"{group}: {seed}" if members.keys else group
-        lines[label], groups[label] = replace(landscape, points=points), group if members.keys else "seeds"
+        way = " → ".join(ends)
+        group = (members.configuration(pair.start) if members.keys else "seeds") if alike else way
+        label = f"{group}: {way if alike else members.replicate(pair.start)}"
+        lines[label], groups[label] = replace(landscape, points=points), group
     result.between = pd.DataFrame(rows)
     if lines:
         highest = result.between.groupby("split", sort=False)["barrier"].max()

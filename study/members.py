@@ -14,7 +14,7 @@ from study.record import Record
 from study.saved import saved_landscapes
 from study.source import TRAINING
 
-SEEDS = ("seed", "training.init_seed", "training.order_seed")
+SEEDS = ("seed", "training.init_seed", "training.order_seed", "training.branch_seed")
 """Settings that make replicates of one configuration."""
 
 BY_TRAINING = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "weights/norm")

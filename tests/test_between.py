@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from study import build
-from study.between import Pair, choose_pairs, join, solution_file, why_not
+from study.between import BRANCH_SEED, Pair, choose_pairs, join, solution_file, why_not
+from study.compare import compare
 from study.config import ComparisonConfig, StudyConfig
 from study.landscape.executors import Serial
 from study.members import Members
 from study.record import COMPARISONS, Record
-from study.run import Outcome
+from study.run import Outcome, progress
 from study.training.checkpoints import decode_weights, load_weights
 from study.training.loop import mean_loss
 
@@ -75,6 +76,58 @@ def test_seeds_alone_are_paired_each_with_the_next(members):
     found = members(("seed=0",), ("seed=2",), ("seed=1",))
     pairs, _beyond = choose_pairs(found, 10)
     assert names(found, pairs) == [("seed 0", "seed 1"), ("seed 1", "seed 2")]
+
+
+BRANCHED = [
+    (f"training.branch_at={at}", f"training.branch_seed={seed}", f"seed={of}")
+    for at in (3, 0)
+    for seed in (2, 1)
+    for of in (0, 1)
+]
+
+
+def test_what_branched_off_is_paired_with_its_siblings_alone(members):
+    found = members(*BRANCHED)
+    pairs, beyond = choose_pairs(found, 10)
+    assert names(found, pairs) == [
+        (f"branch_at {at}, seed {of}, branch_seed 1", f"branch_at {at}, seed {of}, branch_seed 2")
+        for at in (0, 3)
+        for of in (0, 1)
+    ]
+    assert beyond == []
+
+
+def test_every_two_siblings_of_one_branch_are_paired_the_ends_first(members):
+    siblings = [("training.branch_at=2", f"training.branch_seed={seed}") for seed in (1, 2, 3)]
+    alone, beside_others = members(*siblings), members(*siblings, (), ("seed=1",))
+    seeds = [
+        [tuple(run.settings[BRANCH_SEED] for run in (pair.start, pair.end)) for pair in pairs]
+        for pairs, _beyond in (choose_pairs(found, 10) for found in (alone, beside_others))
+    ]
+    assert seeds[0] == [(1, 3), (1, 2), (2, 3)]
+    assert sorted(seeds[1]) == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_siblings_are_joined_from_what_they_share_to_a_barrier_each(
+    start: Start, settings: StudyConfig, output_dir, plain_pictures: None
+):
+    """A branch at the end of training is none: its siblings are one network, between which nothing rises."""
+    jobs = [(f"training.branch_at={at}", f"training.branch_seed={seed}") for at in (0, 6) for seed in (1, 2)]
+    found = Members.of([start(*job, looks=()).record for job in jobs])
+    kept = Record.at(output_dir, "test", COMPARISONS)
+    result = compare(found, settings.comparison, settings.evaluation, Serial(), kept, progress)
+    table = result.between.set_index(["start", "end", "split"])
+    assert len(table) == 4
+    for at, apart in ((0, True), (6, False)):
+        barriers = table.loc[(f"branch_at {at}, branch_seed 1", f"branch_at {at}, branch_seed 2")]
+        assert list(barriers.index) == ["train", "test"]
+        assert (barriers["barrier_from_mean"] != 0).all() == apart
+    first, second = (run.record.read(solution_file(run)) for run in found.runs[2:])
+    assert first == second
+    panels = [axes.get_title() for axes in result.figures["between"].axes if axes.get_title()]
+    assert panels == ["branch_at 0", "branch_at 6"]
+    legend = {text.get_text() for text in result.figures["between"].legends[0].get_texts()}
+    assert "branch_seed 1 → branch_seed 2" in legend
 
 
 def test_two_looks_at_one_training_are_no_pair(members):
