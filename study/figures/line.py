@@ -1,6 +1,6 @@
 """Loss and accuracy along a line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter
 from matplotlib.transforms import blended_transform_factory
 
+from study.figures.beside import check_others, draw_others, within_reach
 from study.figures.curve import Curve
 from study.figures.gaps import draw_line_gaps
 from study.figures.marks import EVALUATED, Cells, Mark, marks, name_above
@@ -35,39 +36,55 @@ HEIGHT = 2.3
 
 
 def line_figure(
-    landscape: Landscape, *, title: str, caption: str, parameter_label: str, warning: str | None = None
+    landscape: Landscape,
+    *,
+    title: str,
+    caption: str,
+    parameter_label: str,
+    others: Mapping[str, Landscape] = {},
+    warning: str | None = None,
 ) -> Figure:
     """Loss (left axis) and accuracy (right axis) of every split along a line.
 
     The curves run through the special points, which are named above the picture. The loss axis is logarithmic
     where the positive losses of all splits span decades and none is negative. The gap in a curve
     that diverged is hatched; where some cells are interpolated, the evaluated ones are dotted; a band shows
-    one standard error on either side.
+    one standard error on either side. Others beside it are thinner and paler, named in the legend; the axis
+    holds as much of them as `beside.within_reach` says, and cuts the rest off at its edge.
 
     Args:
         landscape: over a line.
         title: above the picture.
         caption: below it.
         parameter_label: of the horizontal axis, such as `α`.
+        others: at most two more lines over the same axis, by their names in the legend.
         warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
-        ValueError: if the landscape is not over a line.
+        ValueError: if the landscape is not over a line, or another is not over the same axis, or lacks a
+            split, or there are too many.
     """
     if len(landscape.shape) != 1:
         raise ValueError(f"landscape must be a line, got shape {landscape.shape}")
+    check_others(landscape, others)
     splits = {name: landscape.split(name) for name in landscape.splits}
     (x,) = landscape.axes.values()
     with styled():
         figure = new_figure(HEIGHT)
         axes = figure.add_subplot()
         curves = {name: Curve.of(part, "loss") for name, part in splits.items()}
-        scale = Scale.of(np.concatenate([curve.y for curve in curves.values()]))
-        limits = _scale_axis(axes, [curve.y for curve in curves.values()], scale)
+        further = {name: {split: other.split(split) for split in splits} for name, other in others.items()}
+        parts = [part for own in further.values() for part in own.values()]
+        y = np.concatenate([curve.y for curve in curves.values()])
+        seen = np.concatenate([y, *(within_reach(y, Curve.of(part, "loss").y) for part in parts)])
+        scale = Scale.of(seen)
+        limits = _scale_axis(axes, seen, scale)
         handles = draw_line_gaps(axes, curves)
         for (name, curve), stroke in zip(curves.items(), cycle(STROKES)):
             handles += _draw_loss(axes, curve, name, stroke, limits if scale.log else None)
-        handles += _draw_accuracy(axes, splits)
+        right = _accuracy_axis(axes, [*splits.values(), *parts])
+        handles += _draw_accuracy(right, splits)
+        handles += draw_others(axes, right, further)
         if any(Cells.of(part).interpolated.any() for part in splits.values()):
             handles.append(_dot(EVALUATED))
         named = marks(next(iter(splits.values())))
@@ -90,9 +107,9 @@ def line_figure(
     return figure
 
 
-def _scale_axis(axes: Axes, ys: Sequence[np.ndarray], scale: Scale) -> tuple[float, float]:
-    """Set the scale and the limits of the loss axis; returns the limits."""
-    finite = np.concatenate([y[np.isfinite(y)] for y in ys])
+def _scale_axis(axes: Axes, y: np.ndarray, scale: Scale) -> tuple[float, float]:
+    """Set the scale and the limits of the loss axis about the losses `y`; returns the limits."""
+    finite = y[np.isfinite(y)]
     if not finite.size:
         axes.set_ylim(0.0, 1.0)
         axes.set_yticks([])
@@ -164,12 +181,25 @@ def _draw_loss(
     return handles
 
 
-def _draw_accuracy(axes: Axes, splits: dict[str, Landscape]) -> list[Artist]:
-    """Draw the accuracies on an axis of their own, where there are any."""
-    if not any("accuracy" in part.values for part in splits.values()):
-        return []
+def _accuracy_axis(axes: Axes, parts: Sequence[Landscape]) -> Axes | None:
+    """An axis on the right for the accuracies, where there are any."""
+    if not any("accuracy" in part.values for part in parts):
+        return None
     right = axes.twinx()
+    right.set_ylim(-4.0, 104.0)
+    right.set_yticks([0, 20, 40, 60, 80, 100])
+    right.set_ylabel(UNITS["accuracy"], color=COLOURS.accuracy)
+    right.tick_params(axis="y", colors=COLOURS.accuracy)
+    axes.yaxis.label.set_color(COLOURS.loss)
+    axes.tick_params(axis="y", which="both", colors=COLOURS.loss)
+    return right
+
+
+def _draw_accuracy(right: Axes | None, splits: dict[str, Landscape]) -> list[Artist]:
+    """Draw the accuracies on the axis of their own, where there are any."""
     handles: list[Artist] = []
+    if right is None:
+        return handles
     for (name, part), stroke in zip(splits.items(), cycle(STROKES)):
         if "accuracy" not in part.values:
             continue
@@ -187,12 +217,6 @@ def _draw_accuracy(axes: Axes, splits: dict[str, Landscape]) -> list[Artist]:
         )
         handles.append(Line2D([], [], label=label, **look))
         _draw_cells(right, curve, curve.y, COLOURS.accuracy)
-    right.set_ylim(-4.0, 104.0)
-    right.set_yticks([0, 20, 40, 60, 80, 100])
-    right.set_ylabel(UNITS["accuracy"], color=COLOURS.accuracy)
-    right.tick_params(axis="y", colors=COLOURS.accuracy)
-    axes.yaxis.label.set_color(COLOURS.loss)
-    axes.tick_params(axis="y", which="both", colors=COLOURS.loss)
     return handles
 
 

@@ -97,6 +97,7 @@ def compose_panels(
     handles: Sequence[Artist] = (),
     body_height: float,
     ratio: float | None = None,
+    warning: str | None = None,
 ) -> None:
     """Put title, legend and caption around panels, at the figure's own width, and fix the layout.
 
@@ -110,6 +111,7 @@ def compose_panels(
         handles: the entries of the legend.
         body_height: inches for the axes with their own labels.
         ratio: height over width of each panel, where it matters; `body_height` is adapted to it.
+        warning: why the picture is not to be trusted; bold, above everything.
     """
     room = figure.get_figwidth() - 2 * PAD - 0.6  # beside an entry's line and marker
     entries: dict[str, Artist] = {}
@@ -123,6 +125,7 @@ def compose_panels(
         handles=list(entries.values()),
         body_height=body_height,
         ratio=ratio,
+        warning=warning,
         manner=PANELS,
     )
 
