@@ -1,6 +1,6 @@
 """Filled contours of a plane: alpha along x, beta along y."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,10 +18,13 @@ from matplotlib.patches import Patch
 from study.figures.gaps import draw_plane_gaps, gap_boxes
 from study.figures.isolines import label_isolines
 from study.figures.marks import EVALUATED, Cells, Mark, marks, name_marks
+from study.figures.path import between_ends, check_path, draw_path, path_boxes
+from study.figures.quantity import Quantity, Value, quantity
 from study.figures.scale import Scale, labels, levels
 from study.figures.style import (
     COLOURS,
     GREEK,
+    LABEL_SIZE,
     UNITS,
     WIDTH,
     compose,
@@ -29,12 +32,14 @@ from study.figures.style import (
     new_figure,
     styled,
     unit,
+    wrap,
 )
 from study.landscape.result import Landscape
 
-__all__ = ["check_plane", "contour_figure", "draw_colour_bar", "draw_plane", "levels", "quantity"]
+ACROSS = 2.5
+"""About how wide the axes are, in inches; their labels are wrapped so as not to be much longer."""
 
-Value = Literal["loss", "accuracy"]
+__all__ = ["check_plane", "contour_figure", "draw_colour_bar", "draw_plane", "levels"]
 
 
 def contour_figure(
@@ -44,6 +49,7 @@ def contour_figure(
     title: str,
     caption: str,
     value: Value = "loss",
+    path: np.ndarray | None = None,
     axis_labels: Mapping[str, str] = GREEK,
     warning: str | None = None,
 ) -> Figure:
@@ -58,20 +64,30 @@ def contour_figure(
         split: one of `landscape.splits`.
         title: above the picture.
         caption: below it.
-        value: what to draw: `loss` in nats per example, or `accuracy` in percent.
+        value: what to draw: `loss` in nats per example, `accuracy` in percent, or `eigenvalue_ratio`.
+        path: (α, β) of an optimiser's checkpoints, (K, 2), drawn over the plane with its two ends marked;
+            special points at the checkpoints between them are neither marked nor named.
         axis_labels: of the axes, by their names in the landscape.
         warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
-        ValueError: if the landscape is no such plane, or lacks the split or the value.
+        ValueError: if the landscape is no such plane, or lacks the split or the value, or the path is none.
     """
     plane = check_plane(landscape, split)
+    drawn = quantity(plane, value)
+    if path is not None:
+        path = check_path(path)
+        plane = between_ends(plane, path)
     with styled():
-        shown = quantity(plane, value)
-        chosen = levels(shown[Cells.of(plane).drawn], log=None if value == "loss" else False)
+        chosen = levels(drawn.drawn(plane), log=drawn.log)
         figure = new_figure(3.0)
         axes = figure.add_subplot()
-        fills, lines, handles = draw_plane(axes, plane, chosen, value, axis_labels)
+        rooms = (1.1 * ACROSS, ACROSS * (_ratio(plane) or 0.8))
+        names = {
+            name: wrap(figure, axis_labels.get(name, name), size=LABEL_SIZE, width=room)
+            for name, room in zip(plane.axes, rooms, strict=True)
+        }
+        fills, lines, handles = draw_plane(axes, plane, chosen, value, names, path)
         if fills is not None:
             label = unit(value, split if len(landscape.splits) > 1 else "")
             draw_colour_bar(figure, axes, fills, chosen, label)
@@ -84,9 +100,10 @@ def contour_figure(
             ratio=_ratio(plane),
             warning=warning,
         )
-        taken = name_marks(axes, _with_values(plane, value, coloured=fills is not None))
+        clear_of = [] if path is None else path_boxes(axes, path)
+        taken = name_marks(axes, _with_values(plane, drawn, coloured=fills is not None), clear_of)
         if lines is not None:
-            label_isolines(axes, lines, labels(chosen), taken + gap_boxes(axes, plane))
+            label_isolines(axes, lines, labels(chosen), taken + gap_boxes(axes, plane, drawn))
     return figure
 
 
@@ -101,25 +118,13 @@ def check_plane(landscape: Landscape, split: str) -> Landscape:
     return landscape.split(split)
 
 
-def quantity(plane: Landscape, value: Value) -> np.ndarray:
-    """What is drawn, (A, B): the loss in nats per example, or the accuracy in percent.
-
-    Raises:
-        ValueError: if the landscape has no such value.
-    """
-    if value not in UNITS or value not in plane.values:
-        raise ValueError(
-            f"value must be one of {[name for name in UNITS if name in plane.values]}, got {value!r}"
-        )
-    return plane.values[value] * (100.0 if value == "accuracy" else 1.0)
-
-
 def draw_plane(
     axes: Axes,
     plane: Landscape,
     chosen: np.ndarray,
     value: Value = "loss",
     axis_labels: Mapping[str, str] = GREEK,
+    path: np.ndarray | None = None,
 ) -> tuple[QuadContourSet | None, QuadContourSet | None, list[Artist]]:
     """Draw one split's plane on axes, at levels that other axes may share.
 
@@ -127,32 +132,33 @@ def draw_plane(
         axes: empty.
         plane: of one split.
         chosen: increasing levels, from `levels`.
-        value: `loss` or `accuracy`.
+        value: which to draw.
         axis_labels: of the axes, by their names in the landscape.
+        path: (α, β) of an optimiser's checkpoints, (K, 2).
 
     Returns:
         the filled contours (None where no square of the grid has three finite corners), the isolines (None
         without any), and the legend's entries: for diverged, missing and interpolated cells, and for special
         points beyond the colours. Colour bar and labels are left to the caller.
     """
-    cells = Cells.of(plane)
-    shown = quantity(plane, value)
-    (x_name, x), (y_name, y) = plane.axes.items()
-    handles = draw_plane_gaps(axes, plane)
+    drawn = quantity(plane, value)
+    cells, shown = drawn.cells(plane), drawn.of(plane)
+    x, y = plane.axes.values()
+    handles = draw_plane_gaps(axes, plane, drawn)
     fills = lines = None
-    if _has_area(cells.drawn & np.isfinite(shown)):
+    if _has_area(cells.drawn):
         scale = _scale(chosen)
         places = np.ma.masked_invalid(
             np.where(cells.drawn, scale.place(shown), np.nan)
         ).T  # α along x, β along y
         at = scale.place(chosen)
-        colours = mpl.colormaps[COLOURS.loss_map if value == "loss" else COLOURS.accuracy_map]
+        colours = mpl.colormaps[drawn.colours]
         norm = Normalize(at[0], at[-1])
         fills = axes.contourf(
             x, y, places, levels=at, cmap=colours, norm=norm, extend=_extend(places, at), zorder=2
         )
         if np.ma.allclose(places, places.min(), rtol=1e-9, atol=0.0):
-            constant = float(shown[cells.drawn & np.isfinite(shown)][0])
+            constant = float(shown[cells.drawn][0])
             layer = max(int(np.searchsorted(at, places.min())), 1)
             look = colours(norm(at[layer - 1 : layer + 1].mean()))
             handles.append(Patch(color=look, label=f"constant: {constant:.4g}"))
@@ -171,16 +177,20 @@ def draw_plane(
             )
         if scale.below(np.where(cells.drawn, shown, np.nan)).any():
             handles.append(Patch(color=colours(0.0), label="loss 0, below the scale"))
-        handles += _beyond(plane, chosen, value)
+        handles += _beyond(plane, chosen, drawn)
     handles += _draw_evaluated(axes, x, y, cells)
     draw_marks(axes, marks(plane))
-    places_x = [x[0], x[-1], *(mark.coordinates[0] for mark in marks(plane))]
-    places_y = [y[0], y[-1], *(mark.coordinates[1] for mark in marks(plane))]
-    axes.set(xlim=(min(places_x), max(places_x)), ylim=(min(places_y), max(places_y)))
+    known: list[Sequence[float]] = [mark.coordinates for mark in marks(plane)]
+    if path is not None:
+        draw_path(axes, path)
+        known += path.tolist()
+    xs, ys = [x[0], x[-1], *(at for at, _ in known)], [y[0], y[-1], *(at for _, at in known)]
+    axes.set(xlim=(min(xs), max(xs)), ylim=(min(ys), max(ys)))
     if _ratio(plane) is not None:
         axes.set_aspect("equal")
-    for axis, name in ((axes.xaxis, x_name), (axes.yaxis, y_name)):
-        name_coordinate(axis, axis_labels.get(name, name))
+    names = [axis_labels.get(name, name) for name in plane.axes]
+    for axis, name in zip((axes.xaxis, axes.yaxis), names, strict=True):
+        name_coordinate(axis, name)
     return fills, lines, handles
 
 
@@ -259,7 +269,7 @@ def _draw_evaluated(axes: Axes, x: np.ndarray, y: np.ndarray, cells: Cells) -> l
     return [Line2D([], [], linestyle="none", label=EVALUATED, **look)]
 
 
-def _with_values(plane: Landscape, value: Value, *, coloured: bool) -> list[Mark]:
+def _with_values(plane: Landscape, drawn: Quantity, *, coloured: bool) -> list[Mark]:
     """The special points; a few without a cell's colour to read have their values beside their names."""
     named = marks(plane)
     if len(named) > 3:
@@ -267,24 +277,19 @@ def _with_values(plane: Landscape, value: Value, *, coloured: bool) -> list[Mark
 
     def words(mark: Mark) -> str:
         on_grid = all(at in axis for at, axis in zip(mark.coordinates, plane.axes.values(), strict=True))
-        known = value in mark.values and (coloured or np.isfinite(mark.values[value]))
-        return f"{mark.name}: {_number(mark, value)}" if known and not (on_grid and coloured) else mark.name
+        known = drawn.name in mark.values and (coloured or np.isfinite(drawn.at(mark)))
+        return f"{mark.name}: {drawn.words(mark)}" if known and not (on_grid and coloured) else mark.name
 
     return [replace(mark, name=words(mark)) for mark in named]
 
 
-def _beyond(plane: Landscape, chosen: np.ndarray, value: Value) -> list[Artist]:
+def _beyond(plane: Landscape, chosen: np.ndarray, drawn: Quantity) -> list[Artist]:
     """The legend's entries for the special points whose values the colours do not reach."""
-    factor = 100.0 if value == "accuracy" else 1.0
     handles: list[Artist] = []
     for mark in marks(plane):
-        number = factor * mark.values.get(value, np.nan)
+        number = drawn.at(mark)
         side = "below" if number < chosen[0] else "above" if number > chosen[-1] else None
         if side is not None:
-            label = f"{mark.name}: {_number(mark, value)}, {side} the colour scale"
+            label = f"{mark.name}: {drawn.words(mark)}, {side} the colour scale"
             handles.append(Line2D([], [], label=label, **mark.look(8.0)))
     return handles
-
-
-def _number(mark: Mark, value: Value) -> str:
-    return f"{100 * mark.values[value]:.3g}%" if value == "accuracy" else f"{mark.values[value]:.2g}"

@@ -8,21 +8,28 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from study.figures.curve import Curve
-from study.figures.marks import Boxes, Cells, blank, hatched, runs
+from study.figures.marks import Boxes, blank, hatched, runs
+from study.figures.quantity import Quantity
 from study.figures.style import COLOURS
 from study.landscape.result import Landscape
 
 
-def draw_plane_gaps(axes: Axes, plane: Landscape) -> list[Artist]:
+def draw_plane_gaps(axes: Axes, plane: Landscape, quantity: Quantity) -> list[Artist]:
     """Fill every square of the grid with a corner that has no value; contours cover what they reach of it.
+
+    Args:
+        axes: of the plane.
+        plane: of one split.
+        quantity: what is drawn of it.
 
     Returns:
         the legend's entries.
     """
     handles: list[Artist] = []
     x, y = plane.axes.values()
-    cells = Cells.of(plane)
-    for mask, look in ((cells.missing, blank()), (cells.diverged, hatched("diverged: loss not finite"))):
+    cells = quantity.cells(plane)
+    lost = hatched(f"diverged: {quantity.lost} not finite")
+    for mask, look in ((cells.missing, blank()), (cells.diverged, lost)):
         touched = mask[:-1, :-1] | mask[1:, :-1] | mask[:-1, 1:] | mask[1:, 1:]
         if not touched.any():
             continue
@@ -46,9 +53,9 @@ def draw_plane_gaps(axes: Axes, plane: Landscape) -> list[Artist]:
     return handles
 
 
-def gap_boxes(axes: Axes, plane: Landscape) -> Boxes:
+def gap_boxes(axes: Axes, plane: Landscape, quantity: Quantity) -> Boxes:
     """Rectangles in points about the cells without a value, as far as the squares that they leave open."""
-    gaps = np.argwhere(~Cells.of(plane).drawn)
+    gaps = np.argwhere(~quantity.cells(plane).drawn)
     x, y = plane.axes.values()
     last = (len(x) - 1, len(y) - 1)
     low, high = np.maximum(gaps - 1, 0), np.minimum(gaps + 1, last)

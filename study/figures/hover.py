@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from study.figures.marks import Cells, Mark
+from study.figures.quantity import QUANTITIES
 from study.figures.style import COLOURS, GREEK, STAR
 from study.landscape.result import Landscape, Status
 
 POINT_HOVER = "%{text}<br>%{hovertext}<extra></extra>"
 """What is shown under the pointer at a special point."""
+
+RATIO = QUANTITIES["eigenvalue_ratio"]
 
 SYMBOLS = {
     STAR: "star",
@@ -32,15 +35,19 @@ SYMBOLS = {
 
 
 def cell_facts(part: Landscape) -> np.ndarray:
-    """Loss in nats, accuracy in percent and status of every cell, as words: the grid's shape, and then 3."""
+    """Loss in nats, accuracy in percent, status and eigenvalue ratio of every cell, as words.
+
+    Of the grid's shape, and then 3; 4 where there is a ratio.
+    """
     status = np.array([Status(code).name.lower() for code in part.status.ravel()]).reshape(part.shape)
     status = np.where(Cells.of(part).diverged, "diverged", status)
     unknown = np.full(part.shape, np.nan)
     loss = [f"{value:.5g}" for value in part.values["loss"].ravel()]
     accuracy = [f"{100 * value:.4g}" for value in part.values.get("accuracy", unknown).ravel()]
-    return np.stack(
-        [np.array(loss).reshape(part.shape), np.array(accuracy).reshape(part.shape), status], axis=-1
-    )
+    facts = [np.array(loss), np.array(accuracy), status.ravel()]
+    if RATIO.name in part.values:
+        facts.append(np.array([f"{value:.4g}" for value in part.values[RATIO.name].ravel()]))
+    return np.stack([fact.reshape(part.shape) for fact in facts], axis=-1)
 
 
 def cell_hover(part: Landscape, names: tuple[str, ...]) -> str:
@@ -49,6 +56,8 @@ def cell_hover(part: Landscape, names: tuple[str, ...]) -> str:
     lines.append("loss = %{customdata[0]} nats")
     if "accuracy" in part.values:
         lines.append("accuracy = %{customdata[1]} %")
+    if RATIO.name in part.values:
+        lines.append(f"{RATIO.short} = %{{customdata[3]}}")
     return "<br>".join([*lines, "%{customdata[2]}<extra></extra>"])
 
 
@@ -104,4 +113,6 @@ def _values(mark: Mark) -> str:
     lines = [f"loss = {mark.values['loss']:.5g} nats"] if "loss" in mark.values else []
     if "accuracy" in mark.values:
         lines.append(f"accuracy = {100 * mark.values['accuracy']:.4g} %")
+    if RATIO.name in mark.values:
+        lines.append(f"{RATIO.short} = {mark.values[RATIO.name]:.4g}")
     return "<br>".join(lines)

@@ -1,10 +1,13 @@
 """Landscapes as self-contained web pages: turned, zoomed and read off under the pointer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+
+import numpy as np
 
 from study.figures.interactive_line import line_curves
 from study.figures.interactive_plane import HEIGHT, arrange_panels, plane_views
+from study.figures.quantity import Value
 from study.figures.style import COLOURS, GREEK
 from study.figures.web_page import web_page
 from study.landscape.result import Landscape
@@ -20,12 +23,15 @@ def interactive_page(
     title: str,
     caption: str,
     axis_labels: Mapping[str, str] = GREEK,
+    values: Sequence[Value] = ("loss",),
+    path: np.ndarray | None = None,
+    others: Mapping[str, Landscape] = {},
     warning: str | None = None,
 ) -> str:
     """A web page in one string, with the drawing library within: it asks nothing of any network.
 
     A plane is a surface in three dimensions beside its contours, or above them in a narrow window; a line is
-    curves of loss and accuracy. Buttons choose the scale of the loss and the split. Under the pointer:
+    curves of loss and accuracy. Buttons choose the value, its scale and the split. Under the pointer:
     coordinates, loss, accuracy and status.
 
     Args:
@@ -33,15 +39,19 @@ def interactive_page(
         title: above the picture, taken literally.
         caption: below it, taken literally.
         axis_labels: of the axes, by their names in the landscape.
+        values: which of a plane are shown, the first of them to begin with.
+        path: over a plane, (α, β) of an optimiser's checkpoints, (K, 2); as in `contour_figure`.
+        others: beside a line, more lines over the same axis, by their names; as in `line_figure`.
         warning: why the picture is not to be trusted, taken literally; conspicuous above it.
 
     Raises:
-        ValueError: if the landscape is of another shape.
+        ValueError: if the landscape is of another shape, or lacks a value, or the path or another line does
+            not fit it.
     """
     if len(landscape.shape) == 1:
-        figure, script = line_curves(landscape, axis_labels), None
+        figure, script = line_curves(landscape, axis_labels, others), None
     elif len(landscape.shape) == 2 and min(landscape.shape) >= 2:
-        figure, script = plane_views(landscape, axis_labels), arrange_panels()
+        figure, script = plane_views(landscape, axis_labels, values, path), arrange_panels()
     else:
         raise ValueError(
             f"landscape must be a line or a plane of at least 2 by 2 points, got shape {landscape.shape}"

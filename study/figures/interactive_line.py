@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from study.figures.beside import PALE, check_others
 from study.figures.hover import axis_words, cell_facts, cell_hover, menu, point_marker, point_words
 from study.figures.marks import Cells, marks
 from study.figures.scale import spans_decades
@@ -17,8 +18,13 @@ from study.landscape.result import Landscape
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def line_curves(landscape: Landscape, axis_labels: Mapping[str, str] = GREEK) -> go.Figure:
+def line_curves(
+    landscape: Landscape,
+    axis_labels: Mapping[str, str] = GREEK,
+    others: Mapping[str, Landscape] = {},
+) -> go.Figure:
     """Curves of every split, loss on the left and accuracy on the right; buttons choose scale and split."""
+    check_others(landscape, others)
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     (label,), (short,) = axis_words(landscape, axis_labels)
     owner: list[str] = []
@@ -29,6 +35,13 @@ def line_curves(landscape: Landscape, axis_labels: Mapping[str, str] = GREEK) ->
         for trace, right in _traces(part, escape(name), short, DASHES[index % len(DASHES)]):
             figure.add_trace(trace, secondary_y=right)
             owner.append(name)
+        for (other, whole), colours in zip(others.items(), PALE, strict=False):
+            further = whole.split(name)
+            losses.append(np.where(Cells.of(further).drawn, further.values["loss"], np.nan))
+            words = f"{escape(other)}: {escape(name)}".removesuffix(": ")
+            for trace, right in _curves(further, words, short, DASHES[index % len(DASHES)], colours):
+                figure.add_trace(trace, secondary_y=right)
+                owner.append(name)
     loss = np.concatenate(losses)
     log = spans_decades(loss)
     menus = []
@@ -63,26 +76,7 @@ def _traces(part: Landscape, name: str, label: str, dash: str) -> list[tuple[Any
     (x,) = part.axes.values()
     cells = Cells.of(part)
     facts, hover = cell_facts(part), cell_hover(part, (label,))
-    shared = {
-        "x": x,
-        "mode": "lines+markers",
-        "customdata": facts.tolist(),
-        "hovertemplate": hover,
-        "connectgaps": False,
-    }
-
-    def curve(value: str, colour: str, symbol: str, factor: float) -> Any:
-        return go.Scatter(
-            **shared,
-            y=np.where(cells.drawn, part.values[value], np.nan) * factor,
-            name=f"{name} {value}".strip(),
-            line={"color": colour, "dash": dash},
-            marker={"size": 5, "symbol": np.where(cells.interpolated, f"{symbol}-open", symbol).tolist()},
-        )
-
-    traces = [(curve("loss", COLOURS.loss, "circle", 1.0), False)]
-    if "accuracy" in part.values:
-        traces.append((curve("accuracy", COLOURS.accuracy, "square", 100.0), True))
+    traces = _curves(part, name, label, dash, (COLOURS.loss, COLOURS.accuracy))
     named = marks(part)
     losses = np.array([mark.values.get("loss", np.nan) for mark in named], dtype=float)
     traces.append((
@@ -110,4 +104,33 @@ def _traces(part: Landscape, name: str, label: str, dash: str) -> list[tuple[Any
             ),
             False,
         ))
+    return traces
+
+
+def _curves(
+    part: Landscape, name: str, label: str, dash: str, colours: tuple[str, str]
+) -> list[tuple[Any, bool]]:
+    """Loss and accuracy of one split, each with whether it belongs to the right axis."""
+    (x,) = part.axes.values()
+    cells = Cells.of(part)
+    shared = {
+        "x": x,
+        "mode": "lines+markers",
+        "customdata": cell_facts(part).tolist(),
+        "hovertemplate": cell_hover(part, (label,)),
+        "connectgaps": False,
+    }
+
+    def curve(value: str, colour: str, symbol: str, factor: float) -> Any:
+        return go.Scatter(
+            **shared,
+            y=np.where(cells.drawn, part.values[value], np.nan) * factor,
+            name=f"{name} {value}".strip(),
+            line={"color": colour, "dash": dash},
+            marker={"size": 5, "symbol": np.where(cells.interpolated, f"{symbol}-open", symbol).tolist()},
+        )
+
+    traces = [(curve("loss", colours[0], "circle", 1.0), False)]
+    if "accuracy" in part.values:
+        traces.append((curve("accuracy", colours[1], "square", 100.0), True))
     return traces

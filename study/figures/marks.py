@@ -26,7 +26,7 @@ class Cells:
     """Masks over the grid of one split's landscape.
 
     Attributes:
-        diverged: evaluated, and the loss is not finite.
+        diverged: evaluated, and the loss, or what is drawn of it, is not finite.
         missing: not evaluated, and not interpolated either.
         interpolated: a prediction from other cells.
     """
@@ -36,10 +36,11 @@ class Cells:
     interpolated: np.ndarray
 
     @classmethod
-    def of(cls, landscape: Landscape) -> "Cells":
-        """The masks of a landscape of one split."""
+    def of(cls, landscape: Landscape, value: str = "loss") -> "Cells":
+        """The masks of a landscape of one split, of which a value is drawn."""
         missing = landscape.status == Status.MISSING
-        diverged = ~missing & ((landscape.status == Status.DIVERGED) | ~np.isfinite(landscape.values["loss"]))
+        lost = ~np.isfinite(landscape.values["loss"]) | ~np.isfinite(landscape.values[value])
+        diverged = ~missing & ((landscape.status == Status.DIVERGED) | lost)
         return cls(diverged, missing, (landscape.status == Status.INTERPOLATED) & ~diverged)
 
     @property
@@ -119,21 +120,26 @@ def blank(label: str = "not evaluated") -> Patch:
     return Patch(facecolor=COLOURS.paper, edgecolor=COLOURS.diverged, linewidth=0.5, label=label)
 
 
-def name_marks(axes: Axes, found: list[Mark]) -> Boxes:
+def name_marks(axes: Axes, found: list[Mark], clear_of: Boxes | None = None) -> Boxes:
     """Write each mark's name beside it, where it covers neither another mark nor another name.
 
     A name that finds no room nearby goes further away, with a line back to its mark. The layout must be
     final.
 
+    Args:
+        axes: on which the marks are.
+        found: the marks.
+        clear_of: further rectangles to keep clear of, in points.
+
     Returns:
-        the rectangles that marks and names take.
+        the rectangles that are taken: by marks, by names, and those to keep clear of.
     """
     figure = axes.figure
     scale = 72.0 / figure.dpi
     frame = axes.get_window_extent()
     inside = Bbox.from_extents(*(value * scale for value in frame.extents))
     at = [axes.transData.transform(mark.coordinates) * scale for mark in found]
-    taken: Boxes = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
+    taken: Boxes = [*(clear_of or []), *((x - 4, y - 4, x + 4, y + 4) for x, y in at)]
     for mark, (x, y) in zip(found, at, strict=True):
         place = (mark.coordinates[0], mark.coordinates[1])
         text = axes.annotate(

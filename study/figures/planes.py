@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from study.figures.contour import check_plane, draw_colour_bar, draw_plane
 from study.figures.gaps import gap_boxes
 from study.figures.isolines import label_isolines
-from study.figures.marks import Cells, marks
+from study.figures.marks import marks
 from study.figures.panels import (
     compose_panels,
     hide_labels,
@@ -21,6 +21,8 @@ from study.figures.panels import (
     panel_grid,
     span,
 )
+from study.figures.path import between_ends, check_path, path_boxes
+from study.figures.quantity import Value, quantity
 from study.figures.scale import STEPS, labels, levels
 from study.figures.style import (
     DPI,
@@ -45,9 +47,11 @@ def contour_panels(
     caption: str,
     x_label: str,
     y_label: str,
+    value: Value = "loss",
+    paths: Mapping[str, np.ndarray] = {},
     columns: int = 4,
 ) -> Figure:
-    """The loss of several runs over their planes, in panels with one set of levels, colours and axes.
+    """The loss, or another value, of several runs over their planes: panels of one scale, colours and axes.
 
     Args:
         landscapes: over planes, by the panel's title; their grids may differ.
@@ -56,11 +60,13 @@ def contour_panels(
         caption: below it.
         x_label: of the horizontal axis.
         y_label: of the vertical axis.
+        value: what to draw of each.
+        paths: (α, β) of an optimiser's checkpoints, (K, 2), by the panel's title; as in `contour_figure`.
         columns: at most so many panels beside each other.
 
     Raises:
         ValueError: if there is no landscape, `columns` is below 1, or a landscape is no plane or lacks the
-            split.
+            split or the value, or a path is none.
     """
     if not landscapes:
         raise ValueError("landscapes must hold at least one run, got none")
@@ -68,8 +74,11 @@ def contour_panels(
         raise ValueError(f"columns must be at least 1, got {columns}")
     planes = {label: check_plane(landscape, split) for label, landscape in landscapes.items()}
     columns = min(columns, len(planes))
-    known = [plane.values["loss"][Cells.of(plane).drawn] for plane in planes.values()]
-    known += [[mark.values.get("loss", np.nan)] for plane in planes.values() for mark in marks(plane)]
+    paths = {label: check_path(path) for label, path in paths.items()}
+    planes |= {label: between_ends(planes[label], path) for label, path in paths.items()}
+    drawn = quantity(next(iter(planes.values())), value)
+    known = [quantity(plane, value).drawn(plane).ravel() for plane in planes.values()]
+    known += [np.array([drawn.at(mark)]) for plane in planes.values() for mark in marks(plane)]
     across, up = (span(planes.values(), axis) for axis in (0, 1))
     shape = (up[1] - up[0]) / (across[1] - across[0])
     shape = shape if 0.5 <= shape <= 2.0 else 0.9
@@ -77,7 +86,7 @@ def contour_panels(
         figure, panels = panel_grid(len(planes), columns)
         room = (figure.get_figwidth() - 1.5) / columns - 0.1
         height = room * shape * -(-len(planes) // columns)
-        chosen = levels(np.concatenate(known), int(np.clip(10 * height, 8, 14)))
+        chosen = levels(np.concatenate(known), int(np.clip(10 * height, 8, 14)), log=drawn.log)
         size = LABEL_SIZE if columns < 3 else SMALL_SIZE
         names = [
             wrap(figure, name, size=size, width=width)
@@ -86,7 +95,7 @@ def contour_panels(
         found: list[Drawn] = []
         handles: list[Artist] = []
         for axes, (label, plane) in zip(panels, planes.items(), strict=True):
-            fills, lines, entries = draw_plane(axes, plane, chosen)
+            fills, lines, entries = draw_plane(axes, plane, chosen, value, path=paths.get(label))
             axes.set(xlim=across, ylim=up)
             for axis, name in zip((axes.xaxis, axes.yaxis), names, strict=True):
                 name_coordinate(axis, name, "\n")
@@ -100,7 +109,7 @@ def contour_panels(
         if filled:
             fullest = max(filled, key=lambda fills: fills.extend != "neither")
             several = any(len(landscape.splits) > 1 for landscape in landscapes.values())
-            name = unit("loss", split if several else "")
+            name = unit(value, split if several else "")
             name = wrap(figure, name, size=LABEL_SIZE, width=max(height, 1.0))
             bar = draw_colour_bar(figure, panels, fullest, chosen, name)
             step = int(np.ceil(0.13 * len(chosen) / height))
@@ -108,9 +117,10 @@ def contour_panels(
             bar.set_ticks(bar.get_ticks().tolist(), labels=texts)
         body = height + 1.0
         compose_panels(figure, title=title, caption=caption, handles=handles, body_height=body, ratio=shape)
-        for axes, plane, _, lines in found:
+        for label, (axes, plane, _, lines) in zip(planes, found, strict=True):
             if lines is not None:
                 at = [axes.transData.transform(mark.coordinates) * 72.0 / DPI for mark in marks(plane)]
-                taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
-                label_isolines(axes, lines, labels(chosen), taken + gap_boxes(axes, plane))
+                taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at] + gap_boxes(axes, plane, drawn)
+                taken += path_boxes(axes, paths[label]) if label in paths else []
+                label_isolines(axes, lines, labels(chosen), taken)
     return figure

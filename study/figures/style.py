@@ -43,6 +43,7 @@ class Colours:
         warning: why the picture is not to be trusted.
         loss_map: the colour map of the loss; perceptually uniform, dark is low.
         accuracy_map: the colour map of the accuracy; perceptually uniform, another than that of the loss.
+        ratio_map: the colour map of the eigenvalue ratio; perceptually uniform, another than both.
     """
 
     loss: str = "#0072B2"
@@ -54,6 +55,7 @@ class Colours:
     warning: str = "#D55E00"
     loss_map: str = "viridis"
     accuracy_map: str = "cividis"
+    ratio_map: str = "plasma"
 
 
 COLOURS = Colours()
@@ -70,7 +72,11 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "d")
 HATCHES = ("////", "\\\\\\\\", "xxxx", "....")
 """Hatches of the splits where they diverge, in order."""
 
-UNITS: dict[str, str] = {"loss": "loss (nats per example)", "accuracy": "accuracy (%)"}
+UNITS: dict[str, str] = {
+    "loss": "loss (nats per example)",
+    "accuracy": "accuracy (%)",
+    "eigenvalue_ratio": "|λmin / λmax|",
+}
 """What each value is called on an axis or a colour bar."""
 
 GREEK: dict[str, str] = {"alpha": "α", "beta": "β"}

@@ -1,31 +1,39 @@
-"""A plane's loss as a surface in three dimensions, with its contours on the floor."""
+"""A plane's loss, or another value, as a surface in three dimensions, with its contours on the floor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from study.figures.contour import check_plane
-from study.figures.marks import Cells, Mark, blank, marks
+from study.figures.marks import Mark, blank, marks
+from study.figures.path import DOTS, FINE, LINE, between_ends, check_path, on_surface
+from study.figures.quantity import Quantity, Value, quantity
 from study.figures.scale import Scale, labels, levels
 from study.figures.style import (
     COLOURS,
     GREEK,
+    LABEL_SIZE,
     SMALL_SIZE,
     compose,
     name_coordinate,
     new_figure,
     styled,
     unit,
+    wrap,
 )
 from study.landscape.result import Landscape
 
 HEIGHT = 2.65
 """Height of the picture with its labels, in inches."""
+
+EDGE = 1.7
+"""How long an axis's label may be in one line, in inches."""
 
 RASTER = 10_000
 """Above so many facets the surface is an image within the vector formats: they would weigh too much."""
@@ -37,53 +45,66 @@ def surface_figure(
     split: str,
     title: str,
     caption: str,
+    value: Value = "loss",
+    path: np.ndarray | None = None,
     axis_labels: Mapping[str, str] = GREEK,
     warning: str | None = None,
 ) -> Figure:
-    """The loss of one split over a plane as a surface, logarithmic where it spans decades.
+    """A value of one split over a plane as a surface; the loss, logarithmic where it spans decades.
 
     Facets with a corner that diverged, or was not evaluated, are left open. Every special point stands on the
-    floor and at its own loss, with a stem between.
+    floor and at its own value, with a stem between.
 
     Args:
         landscape: over a plane of at least 2 by 2 points.
         split: one of `landscape.splits`.
         title: above the picture.
         caption: below it.
+        value: what to draw: `loss` in nats per example, `accuracy` in percent, or `eigenvalue_ratio`.
+        path: (α, β) of an optimiser's checkpoints, (K, 2), drawn on the surface and on the floor with its
+            two ends marked; special points at the checkpoints between them are not.
         axis_labels: of the axes, by their names in the landscape.
         warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
-        ValueError: if the landscape is no such plane, or lacks the split.
+        ValueError: if the landscape is no such plane, or lacks the split or the value, or the path is none.
     """
     plane = check_plane(landscape, split)
-    cells = Cells.of(plane)
-    loss = np.where(cells.drawn, plane.values["loss"], np.nan)
+    drawn = quantity(plane, value)
+    if path is not None:
+        path = check_path(path)
+        plane = between_ends(plane, path)
+    cells, shown = drawn.cells(plane), drawn.drawn(plane)
     named = marks(plane)
     with styled():
-        scale = Scale.of(loss)
-        chosen = levels(loss, log=scale.log)
+        scale = Scale.of(shown, log=drawn.log)
+        chosen = levels(shown, log=scale.log)
         at = scale.place(chosen)
         figure = new_figure(HEIGHT)
         axes: Axes3D = figure.add_subplot(projection="3d", computed_zorder=False)
-        heights = scale.place(loss)
+        heights = scale.place(shown)
         seen = [*heights[np.isfinite(heights)], *at[[0, -1]]]
         for mark in named:
-            seen += list(_height(scale, mark))
+            seen += list(_height(scale, drawn, mark))
         low, high = float(min(seen)), float(max(seen))
         floor = low - 0.35 * (high - low)
-        _draw_surface(axes, plane, heights, at, floor)
-        _draw_marks(axes, plane, named, scale, floor)
-        _draw_axes(axes, plane, named, scale, chosen)
+        _draw_surface(axes, plane, heights, at, floor, drawn.colours)
+        if path is not None:
+            _draw_path(axes, on_surface(plane, heights, path), floor)
+        _draw_marks(axes, named, scale, drawn, floor)
+        places = [mark.coordinates for mark in named] + ([] if path is None else path.tolist())
+        _draw_axes(axes, plane, places)
+        _draw_height_axis(axes, shown, scale, drawn, chosen)
         for axis, name in zip((axes.xaxis, axes.yaxis), plane.axes, strict=True):
-            name_coordinate(axis, axis_labels.get(name, name), between="\n")
+            _name_edge(axis, axis_labels.get(name, name))
         _part_ticks(axes)
-        axes.set_zlabel(unit("loss", split if len(landscape.splits) > 1 else ""), labelpad=4)
+        size = min(axis.label.get_fontsize() for axis in (axes.xaxis, axes.yaxis))
+        axes.set_zlabel(unit(value, split if len(landscape.splits) > 1 else ""), labelpad=4, fontsize=size)
         axes.set_zlim(floor, high)
         handles = [
             look
             for mask, look in (
-                (cells.diverged, blank("open: diverged, loss not finite")),
+                (cells.diverged, blank(f"open: diverged, {drawn.lost} not finite")),
                 (cells.missing, blank("open: not evaluated")),
             )
             if mask.any()
@@ -96,13 +117,15 @@ def surface_figure(
     return figure
 
 
-def _height(scale: Scale, mark: Mark) -> np.ndarray:
-    """Where a special point stands: one number, or none where its loss is not finite."""
-    height = scale.place(np.array([mark.values.get("loss", np.nan)]))
+def _height(scale: Scale, drawn: Quantity, mark: Mark) -> np.ndarray:
+    """Where a special point stands: one number, or none where its value is not finite."""
+    height = scale.place(np.array([drawn.at(mark)]))
     return height[np.isfinite(height)]
 
 
-def _draw_surface(axes: Axes3D, plane: Landscape, heights: np.ndarray, at: np.ndarray, floor: float) -> None:
+def _draw_surface(
+    axes: Axes3D, plane: Landscape, heights: np.ndarray, at: np.ndarray, floor: float, colours_name: str
+) -> None:
     x, y = np.meshgrid(*plane.axes.values(), indexing="ij")
     corners = np.stack([x, y, heights], axis=-1)
     facets = np.stack(
@@ -111,7 +134,7 @@ def _draw_surface(axes: Axes3D, plane: Landscape, heights: np.ndarray, at: np.nd
     facets = facets[np.isfinite(facets).all(axis=(1, 2))]
     if not len(facets):
         return
-    colours, norm = mpl.colormaps[COLOURS.loss_map], Normalize(at[0], at[-1])
+    colours, norm = mpl.colormaps[colours_name], Normalize(at[0], at[-1])
     axes.contour(
         x,
         y,
@@ -137,12 +160,20 @@ def _draw_surface(axes: Axes3D, plane: Landscape, heights: np.ndarray, at: np.nd
     axes.add_collection3d(sheet)
 
 
-def _draw_marks(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, floor: float) -> None:
+def _draw_path(axes: Axes3D, path: np.ndarray, floor: float) -> None:
+    """Draw a path on the surface, (n, 3) at fine steps, and below it on the floor."""
+    on_floor = np.column_stack([path[:, :2], np.full(len(path), floor)])
+    for place, level in ((on_floor, 1.3), (path, 2.5)):
+        axes.plot(*place.T, zorder=level, **LINE)
+        axes.plot(*place[FINE:-FINE:FINE].T, zorder=level + 0.05, **DOTS | {"markersize": 1.8})
+
+
+def _draw_marks(axes: Axes3D, named: list[Mark], scale: Scale, drawn: Quantity, floor: float) -> None:
     for mark in named:
         x, y = mark.coordinates
         look = mark.look(7.0)
         axes.plot([x], [y], [floor], zorder=1.5, **look)
-        for height in _height(scale, mark):
+        for height in _height(scale, drawn, mark):
             axes.plot(
                 [x, x],
                 [y, y],
@@ -156,28 +187,11 @@ def _draw_marks(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale,
         axes.plot([], [], [], label=mark.name, **look)
 
 
-def _draw_axes(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, chosen: np.ndarray) -> None:
-    x, y = plane.axes.values()
-    axes.set_xlim(
-        min([x[0], *(mark.coordinates[0] for mark in named)]),
-        max([x[-1], *(mark.coordinates[0] for mark in named)]),
-    )
-    axes.set_ylim(
-        min([y[0], *(mark.coordinates[1] for mark in named)]),
-        max([y[-1], *(mark.coordinates[1] for mark in named)]),
-    )
-    ticks = chosen[:: -(-len(chosen) // 7)] if scale.log else levels(chosen, 6)
-    texts = labels(ticks)
-    places = list(scale.place(ticks))
-    drawn = Cells.of(plane).drawn
-    if not drawn.any():
-        places, texts = [], []
-        axes.text2D(0.5, 0.55, "no finite loss", transform=axes.transAxes, ha="center")
-    elif scale.below(plane.values["loss"][drawn]).any():
-        room = scale.floor + 0.12 * (max(places) - scale.floor)
-        kept = [(place, text) for place, text in zip(places, texts, strict=True) if place > room]
-        places, texts = [scale.floor, *(place for place, _ in kept)], ["0", *(text for _, text in kept)]
-    axes.set_zticks(places, labels=texts)
+def _draw_axes(axes: Axes3D, plane: Landscape, places: Sequence[Sequence[float]]) -> None:
+    """Give the axes limits about the grid and all `places`, and the view."""
+    (x, y), (xs, ys) = plane.axes.values(), zip(*places, strict=True) if places else ((), ())
+    axes.set_xlim(min([x[0], *xs]), max([x[-1], *xs]))
+    axes.set_ylim(min([y[0], *ys]), max([y[-1], *ys]))
     axes.tick_params(labelsize=SMALL_SIZE, pad=-1)
     axes.view_init(elev=28, azim=-58)
     axes.set_box_aspect((1, 1, 0.9))
@@ -186,10 +200,37 @@ def _draw_axes(axes: Axes3D, plane: Landscape, named: list[Mark], scale: Scale, 
         axis._axinfo["grid"].update(linewidth=0.3, color="#C8C8C8")
 
 
+def _draw_height_axis(
+    axes: Axes3D, shown: np.ndarray, scale: Scale, drawn: Quantity, chosen: np.ndarray
+) -> None:
+    """Label the heights, or say that there is none."""
+    ticks = chosen[:: -(-len(chosen) // 7)] if scale.log else levels(chosen, 6)
+    texts = labels(ticks)
+    places = list(scale.place(ticks))
+    if not np.isfinite(shown).any():
+        places, texts = [], []
+        axes.text2D(0.5, 0.55, f"no finite {drawn.short}", transform=axes.transAxes, ha="center")
+    elif scale.below(shown).any():
+        room = scale.floor + 0.12 * (max(places) - scale.floor)
+        kept = [(place, text) for place, text in zip(places, texts, strict=True) if place > room]
+        places, texts = [scale.floor, *(place for place, _ in kept)], ["0", *(text for _, text in kept)]
+    axes.set_zticks(places, labels=texts)
+
+
+def _name_edge(axis: Axis, label: str) -> None:
+    """Give an axis of the floor its label: a long one small, in several lines."""
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    if "\n" in wrap(figure, label, size=LABEL_SIZE, width=EDGE):
+        label = wrap(figure, label, size=SMALL_SIZE, width=0.75 * EDGE)
+        axis.label.set_fontsize(SMALL_SIZE)
+    name_coordinate(axis, label, between="\n")
+
+
 def _part_ticks(axes: Axes3D) -> None:
     """Move the ticks' labels away from the corner at which both axes end."""
     for axis, side in ((axes.xaxis, "right"), (axes.yaxis, "left")):
-        axis.labelpad = 9 if "\n" in axis.get_label_text() else 6
+        axis.labelpad = 6 + 3 * axis.get_label_text().count("\n")
         for text in axis.get_ticklabels():
             text.set_horizontalalignment(side)
 
