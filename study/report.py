@@ -7,7 +7,6 @@ from study import curvature
 from study.analysis.curvature import Curvature
 from study.config import CustomDataConfig, CustomModelConfig, StudyConfig
 from study.figures.export import render
-from study.figures.interactive import interactive_page
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
@@ -56,8 +55,7 @@ def pictures(
     for suffix, figure in kind.drawing.figures(landscape, kind.title, text, warning).items():
         for format in ("png", "pdf"):
             files[f"landscapes/{name}{suffix}.{format}"] = render(figure, format)
-    labels = kind.drawing.axis_labels
-    page = interactive_page(landscape, title=kind.title, caption=text, axis_labels=labels, warning=warning)
+    page = kind.drawing.page(landscape, kind.title, text, warning)
     return {**files, f"landscapes/{name}.html": page.encode()}
 
 

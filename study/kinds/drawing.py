@@ -3,12 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from study.figures.quantity import Value
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,30 @@ class Drawing(ABC):
             caption: below it.
         """
 
+    def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
+        """The web page of one landscape; the arguments are those of `figures`."""
+        from study.figures.interactive import interactive_page
+
+        return interactive_page(
+            landscape,
+            title=title,
+            caption=caption,
+            axis_labels=self.axis_labels,
+            warning=warning,
+            **self.on_page(landscape),
+        )
+
+    def on_page(self, landscape: Landscape) -> dict[str, Any]:
+        """What else `interactive_page` is to show of a landscape."""
+        return {}
+
 
 @dataclass(frozen=True)
 class LineDrawing(Drawing):
-    """Lines: loss and accuracy of every split in one picture; several over one another, by configuration."""
+    """Lines: loss and accuracy of every split in one picture; several over one another, by configuration.
+
+    The companions of a landscape are drawn beside it.
+    """
 
     most_together: int = 60
 
@@ -62,9 +86,15 @@ class LineDrawing(Drawing):
         """One picture: loss and accuracy of every split."""
         from study.figures.line import line_figure
 
-        label = self.axis_labels["alpha"]
         return {
-            "": line_figure(landscape, title=title, caption=caption, parameter_label=label, warning=warning)
+            "": line_figure(
+                landscape,
+                title=title,
+                caption=caption,
+                parameter_label=self._label(landscape),
+                others=landscape.companions,
+                warning=warning,
+            )
         }
 
     def together(
@@ -73,8 +103,16 @@ class LineDrawing(Drawing):
         """One picture: the curves of all runs, by label, coloured by their group."""
         from study.figures.comparison import overlaid_lines
 
-        label = self.axis_labels["alpha"]
+        label = self._label(next(iter(landscapes.values())))
         return {"": overlaid_lines(landscapes, groups, title=title, caption=caption, parameter_label=label)}
+
+    def on_page(self, landscape: Landscape) -> dict[str, Any]:
+        """The companions."""
+        return {"others": landscape.companions}
+
+    def _label(self, landscape: Landscape) -> str:
+        (axis,) = landscape.axes
+        return self.axis_labels[axis]
 
 
 @dataclass(frozen=True)
@@ -98,6 +136,7 @@ class PlaneDrawing(Drawing):
                     split=split,
                     title=of_split,
                     caption=caption,
+                    path=self.path(landscape),
                     axis_labels=self.axis_labels,
                     warning=warning,
                 )
@@ -107,9 +146,23 @@ class PlaneDrawing(Drawing):
         self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str
     ) -> Mapping[str, "Figure"]:
         """For each split, contour panels with one set of levels; those of the second split carry its name."""
+        return self._panels(landscapes, title, caption, "loss")
+
+    def on_page(self, landscape: Landscape) -> dict[str, Any]:
+        """The path, where there is one."""
+        return {"path": self.path(landscape)}
+
+    def path(self, landscape: Landscape) -> np.ndarray | None:
+        """The (α, β) of an optimiser's checkpoints that is drawn over the plane, (K, 2); none by default."""
+        return None
+
+    def _panels(
+        self, landscapes: Mapping[str, Landscape], title: str, caption: str, value: "Value"
+    ) -> dict[str, "Figure"]:
         from study.figures.planes import contour_panels
 
         first = next(iter(landscapes.values()))
+        paths = {label: self.path(landscape) for label, landscape in landscapes.items()}
         return {
             suffix: contour_panels(
                 landscapes,
@@ -118,9 +171,119 @@ class PlaneDrawing(Drawing):
                 caption=caption,
                 x_label=self.axis_labels["alpha"],
                 y_label=self.axis_labels["beta"],
+                value=value,
+                paths={label: path for label, path in paths.items() if path is not None},
             )
             for suffix, split, of_split in _by_split(first, title)
         }
+
+
+@dataclass(frozen=True)
+class TrajectoryDrawing(PlaneDrawing):
+    """Planes with an optimiser's path on them, and what they leave out of it.
+
+    The provenance of a landscape has the path as `trajectory`; its companion `path` is over its updates.
+    """
+
+    def figures(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Figure"]:
+        """Contour and surface with the path, and as `.path` what is on and off the plane, for each split."""
+        from study.figures.trajectory import trajectory_figure
+
+        drawn = dict(super().figures(landscape, title, caption, warning))
+        about = landscape.provenance["trajectory"]
+        first, off = about["coordinates"][0], np.array(about["distances"])
+        moved = float(np.linalg.norm([*first, off[0]]))  # ‖θ*−θ₀‖: the axes are orthonormal
+        shares, random_walk = (
+            {center: np.array(own) for center, own in about[key].items()} for key in ("shares", "random_walk")
+        )
+        for suffix, split, of_split in _by_split(landscape, title):
+            path = landscape.companions["path"].split(split)
+            (updates,) = path.axes.values()
+            drawn[f"{suffix}.path"] = trajectory_figure(
+                updates,
+                path.values["loss"],
+                path.values["loss_at_projection"],
+                off / moved if moved > 0 else np.full(off.shape, np.nan),
+                shares,
+                random_walk,
+                title=of_split,
+                caption=caption,
+                split=split if len(landscape.splits) > 1 else "",
+                warning=warning,
+            )
+        return drawn
+
+    def path(self, landscape: Landscape) -> np.ndarray:
+        """The projections of the checkpoints."""
+        return np.array(landscape.provenance["trajectory"]["coordinates"])
+
+
+@dataclass(frozen=True)
+class HessianDrawing(PlaneDrawing):
+    """Planes of two Hessian eigenvectors, and the loss along each beside its quadratic prediction.
+
+    The companions of a landscape, `alpha` and `beta`, are lines along the eigenvectors.
+    """
+
+    def figures(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Figure"]:
+        """Contour and surface of each split, and as `.slices` the lines of the split that is predicted."""
+        from study.figures.slices import PREDICTED, slices_figure
+
+        drawn = dict(super().figures(landscape, title, caption, warning))
+        lines = {self.axis_labels[axis]: landscape.companions[axis] for axis in landscape.axes}
+        names = {}
+        for label, line in lines.items():
+            (direction,) = line.provenance["directions"]
+            names[label] = f"eigenvalue {direction['eigenvalue']:.4g}".replace("-", "\N{MINUS SIGN}")
+        (split,) = (
+            name
+            for name in landscape.splits
+            if all(PREDICTED in line.split(name).values for line in lines.values())
+        )
+        drawn[".slices"] = slices_figure(
+            lines, names, split=split, title=title, caption=caption, warning=warning
+        )
+        return drawn
+
+
+@dataclass(frozen=True)
+class HessianMapDrawing(PlaneDrawing):
+    """Planes of the Hessian's eigenvalue ratio beside those of the loss."""
+
+    def figures(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Figure"]:
+        """Contours of the ratio, and as `.loss` of the loss, for each split."""
+        from study.figures.contour import contour_figure
+
+        drawn = {}
+        values: tuple[tuple[str, Value], ...] = (("", "eigenvalue_ratio"), (".loss", "loss"))
+        for suffix, split, of_split in _by_split(landscape, title):
+            for ending, value in values:
+                drawn[f"{suffix}{ending}"] = contour_figure(
+                    landscape,
+                    split=split,
+                    title=of_split if value == "eigenvalue_ratio" else f"{of_split}: the loss",
+                    caption=caption,
+                    value=value,
+                    axis_labels=self.axis_labels,
+                    warning=warning,
+                )
+        return drawn
+
+    def together(
+        self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str
+    ) -> Mapping[str, "Figure"]:
+        """For each split, panels of the ratio with one scale."""
+        return self._panels(landscapes, title, caption, "eigenvalue_ratio")
+
+    def on_page(self, landscape: Landscape) -> dict[str, Any]:
+        """The ratio, and the loss."""
+        return {"values": ("eigenvalue_ratio", "loss")}
 
 
 def _by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
