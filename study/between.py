@@ -16,8 +16,9 @@ from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
-from study.look import LOSS, Reading, point_store
+from study.look import point_store
 from study.members import Member, Members
+from study.reading import LOSS, Reading
 from study.record import Record
 from study.saved import saved_model
 from study.source import TRAINING, checkpoint_name

@@ -51,7 +51,8 @@ def identify(
         data_digest: of both splits, as they are used.
         code_digests: by path, of the source of custom data and models.
         checkpoint: digest of the weights looked at, where they are not trained by this run.
-        named: digests of other trained weights, by the words that name them in the landscapes' configuration.
+        named: digests of other weights and of files, by the words that name them in the landscapes'
+            configuration.
         trained_here: whether those weights are of a training with this very configuration; if not, they
             alone are what the checkpoints depend on.
         versions: of the libraries whose change changes bits.
@@ -67,18 +68,25 @@ def identify(
         "versions": dict(versions),
         "numerics": NUMERICS_VERSION,
     }
-    for name, own in config.landscape.items():  # whatever words name them
-        plain["landscape"][name] |= {key: named[words] for key, words in own.weights_named.items()}
     content = {
         "training": training,
         "checkpoint": checkpoint,
-        "landscape": plain["landscape"],
+        "landscape": _by_content(plain["landscape"], named),
         "evaluation": plain["evaluation"],
     }
     if config.curvature.name != "off":
         content["curvature"] = plain["curvature"]
     checkpoints = training if trained_here else {"checkpoint": checkpoint}
     return Identity(digest(content), digest(checkpoints), content)
+
+
+def _by_content(tree: Any, named: Mapping[str, str]) -> Any:
+    """A configuration in which what it names stands for itself, whatever words name it."""
+    if isinstance(tree, dict):
+        return {key: _by_content(value, named) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_by_content(value, named) for value in tree]
+    return named.get(tree, tree) if isinstance(tree, str) else tree
 
 
 def seeds(config: StudyConfig) -> tuple[int, int]:

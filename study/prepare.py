@@ -15,6 +15,7 @@ from study.config import CustomModelConfig, DataConfig, ModelConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
+from study.landscape.direction_files import from_file
 from study.landscape.weights import Layout, Weights
 from study.record import Record
 from study.source import Source, load_source
@@ -79,6 +80,7 @@ def prepare(
     if augmentation is not None:
         augmentation(data.train.inputs[:1], torch.Generator())  # refuses what is no image, or too small
     build.optimizer(config, model)
+    build.branch(config, len(data.train))
     build.executor(config.executor)
     source = load_source(config.checkpoint, config.output_dir) if config.checkpoint else None
     if source is not None:
@@ -88,6 +90,7 @@ def prepare(
                 rule = f"must name a run: landscape.{name} needs its {needed}, which a file has not"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
     named = _load_named(config, model)
+    files = _read_files(config, model)
     _check_forward(config.model, model, data)
     _check_last_batch(model, data, config.training.batch_size)
     identity = identify(
@@ -95,7 +98,7 @@ def prepare(
         data_digest=data.digest,
         code_digests=code,
         checkpoint=source.digest if source else None,
-        named={words: of_landscape.digest for words, of_landscape in named.items()},
+        named={words: own.digest for words, own in named.items()} | files,
         trained_here=source is None or source.record is not None,
         versions={"torch": torch.__version__},
     )
@@ -118,6 +121,23 @@ def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
             except ValueError as error:
                 raise ConfigError(key, f"must be weights of this network ({error})", words) from error
     return named
+
+
+def _read_files(config: StudyConfig, model: nn.Module) -> dict[str, str]:
+    """Digests of the files of directions that landscapes name, by their paths.
+
+    Raises:
+        ConfigError: naming the key, if one cannot be read, or is of another network.
+    """
+    digests = {}
+    for name, own in config.landscape.items():
+        for entry, path in own.files_named:
+            try:
+                digests[path] = from_file(path, Layout.of(model)).provenance["sha256"]
+            except ValueError as error:
+                rule = f"must be a direction for this network ({error})"
+                raise ConfigError(f"landscape.{name}.{entry}", rule, path) from error
+    return digests
 
 
 def _check_writable(output_dir: str) -> None:

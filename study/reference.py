@@ -24,12 +24,13 @@ GROUPS = (
 )
 GIVEN = "http://to.be:given"  # stands in for what a choice leaves to the user, so that it composes
 NEEDED = {
-    "data=custom": f"data.path='{GIVEN}'",
-    "model=custom": f"model.path='{GIVEN}'",
-    "tracking=server": f"tracking.uri='{GIVEN}'",
+    "data=custom": ("data.path",),
+    "model=custom": ("model.path",),
+    "tracking=server": ("tracking.uri",),
+    "landscape=[minima]": ("landscape.minima.end",),
+    "landscape=[curve]": ("landscape.curve.end",),
+    "landscape=[three_points]": ("landscape.three_points.second", "landscape.three_points.third"),
 }
-
-
 TOP = ("seed", "checkpoint", "reuse", "output_dir", "evaluation")
 Entry = tuple[str, str, bool]  # default, meaning with rule, whether it is a section
 
@@ -51,7 +52,8 @@ def _own_keys(group: str, choice: str) -> Iterator[tuple[str, Entry]]:
     override = f"{group}=[{choice}]" if group == "landscape" else f"{group}={choice}"
     prefix = f"landscape.{choice}." if group == "landscape" else f"{section}."
     nested = [other for other in GROUPS if other.startswith(f"{group}/")]
-    for name, entry in _keys([override, *([NEEDED[override]] if override in NEEDED else [])]).items():
+    given = [f"{key}='{GIVEN}'" for key in NEEDED.get(override, ())]
+    for name, entry in _keys([override, *given]).items():
         inner = any(name.startswith(f"{other.replace('/', '.')}.") for other in nested)
         if name.startswith(prefix) and not inner and not entry[2] and not name.endswith((".name", ".kind")):
             yield name.removeprefix(prefix), entry

@@ -190,7 +190,7 @@ def _look(
             seen = look(
                 config,
                 study.evaluation,
-                replace(trained, keep=partial(kept, record, stem)),
+                replace(trained, keep=partial(kept, record, stem, study.training.threads)),
                 build.executor(study.executor),
                 point_store(study.output_dir, study.model, prepared.identity.code_digests)
                 if study.reuse
@@ -217,11 +217,20 @@ def _look(
     return broken
 
 
-def kept(record: Record, stem: str, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Tensors that took work to find: read back from the record, or made, and then kept there."""
+def kept(
+    record: Record, stem: str, threads: int, name: str, make: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Tensors that took work to find: read back from the record, or made, and then kept there.
+
+    Their bits depend on the number of threads: it is that of training, which is a part of what a run is.
+    """
     file = f"{stem}.{name}.safetensors"
     if not record.holds(file):
-        record.write(file, save({key: tensor.contiguous() for key, tensor in make().items()}))
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        found = {key: tensor.contiguous() for key, tensor in make().items()}
+        torch.set_num_threads(before)
+        record.write(file, save(found))
     return load(record.read(file))
 
 

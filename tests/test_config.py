@@ -6,7 +6,9 @@ changes nothing in what a run does, makes a test here fail.
 
 import copy
 import hashlib
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
@@ -19,9 +21,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf
+from safetensors.torch import save_file
 
 import study.run
 import study.train
+from study import build
 from study.compare import compare
 from study.config import NAMES, SCHEMAS, StudyConfig
 from study.config_evaluation import ExecutorConfig
@@ -37,6 +41,9 @@ from study.resolve import composed, prepare_hydra, typed
 from study.run import progress, run
 from study.tracking.tracker import NullTracker, Tracker
 from study.training import sources
+from study.training.models import initialise
+from study.training.models.mlp import mlp
+from study.training.order import Branch
 
 CONF = root() / "conf"
 CHOICES = sorted(
@@ -141,14 +148,30 @@ ANYWHERE = {
     "tolerance": 0.5,
     "points": 4,
 }
-ABOUT_SOLUTION = {
+DIRECTED = {
     **ANYWHERE,
     "batch_statistics": "recomputed",
     "normalization": "layer",
     "direction_seed": 1,
     "include_bias_and_norm": True,
-    "basin_rise": 0.001,
     "alpha_range": [-1.0, 0.5],
+}
+ON_A_PLANE = {
+    "directions": ["gaussian", "gradient"],
+    "orthogonal": True,
+    "beta_range": [-1.0, 0.5],
+    "beta_points": 4,
+}
+BOUNDED = {"margin": 0.5, "beta_points": 4}
+FILES = Path(tempfile.mkdtemp())  # of weights that landscapes name: made before the first test
+WEIGHTS = [str(FILES / f"{name}.safetensors") for name in ("first", "second", "third")]
+ENDS = {
+    **ANYWHERE,
+    "batch_statistics": "interpolated",
+    "start": WEIGHTS[1],
+    "end": WEIGHTS[2],
+    "align": True,
+    "align_seed": {"align": True, "align_seed": 1},
 }
 
 
@@ -223,9 +246,50 @@ CASES = {
         {**ANYWHERE, "batch_statistics": "interpolated", "alpha_range": [-0.5, 1.0], "start_seed": 5},
         looking("interpolation"),
     ),
-    "landscape/line": Case(ABOUT_SOLUTION, looking("line")),
-    "landscape/contour": Case(
-        {**ABOUT_SOLUTION, "beta_range": [-1.0, 0.5], "beta_points": 4}, looking("contour")
+    "landscape/line": Case({**DIRECTED, "directions": ["gradient"], "basin_rise": 0.001}, looking("line")),
+    "landscape/contour": Case({**DIRECTED, **ON_A_PLANE, "basin_rise": 0.001}, looking("contour")),
+    "landscape/hessian_map": Case(
+        {
+            **DIRECTED,
+            **ON_A_PLANE,
+            "batch_statistics": Refused("recomputed"),
+            "tolerance": Refused("0.5"),
+            "eigenvalue_tolerance": 0.5,
+            "products": 3,
+            "lanczos_seed": 1,
+        },
+        looking("hessian_map", points=3, products=6, eigenvalue_tolerance=1e-6),
+    ),
+    "landscape/hessian_plane": Case(
+        {
+            **ANYWHERE,
+            "split": Refused("test"),
+            "batch_statistics": "recomputed",
+            "eigenvectors": "extremes",
+            "alpha_range": [-1.0, 1.5],
+            "beta_range": [-1.0, 0.5],
+        },
+        looking("hessian_plane"),
+    ),
+    "landscape/trajectory": Case(
+        {**ANYWHERE, **BOUNDED, "batch_statistics": "recomputed", "center": "mean"}, looking("trajectory")
+    ),
+    "landscape/three_points": Case(
+        {**ANYWHERE, **BOUNDED, "batch_statistics": "frozen", "second": WEIGHTS[2], "third": WEIGHTS[2]},
+        looking("three_points", second=WEIGHTS[0], third=WEIGHTS[1]),
+    ),
+    "landscape/minima": Case({**ENDS, "alpha_range": [-0.5, 1.0]}, looking("minima", end=WEIGHTS[0])),
+    "landscape/curve": Case(
+        {
+            **ENDS,
+            "form": "chain",
+            "steps": 3,
+            "batch_size": 8,
+            "learning_rate": 0.1,
+            "curve_seed": 1,
+            "t_range": [0.0, 0.5],
+        },
+        looking("curve", end=WEIGHTS[0], steps=2, batch_size=16),
     ),
     "landscape/scaling": Case(
         {
@@ -300,11 +364,15 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Own code to be found, one thread, and as many threads afterwards as before."""
     folder = tmp_path_factory.mktemp("own_code")
     (folder / "own_code_for_config.py").write_text(OWN_CODE)
+    for seed, file in enumerate(WEIGHTS, start=7):
+        network = initialise(lambda: mlp((1, 8, 8), 10, widths=(8,), norm="batch"), seed)
+        save_file(network.state_dict(), file)
     sys.path.insert(0, str(folder))
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
     sys.path.remove(str(folder))
+    shutil.rmtree(FILES)
 
 
 @cache
@@ -495,7 +563,15 @@ def test_only_what_nobody_can_know_is_left_to_be_given():
         for choice in CHOICES
         for line in (CONF / f"{choice}.yaml").read_text().splitlines()
         if line.endswith(MISSING)
-    } == {"data/custom: path", "model/custom: path", "tracking/server: uri"}
+    } == {
+        "data/custom: path",
+        "model/custom: path",
+        "tracking/server: uri",
+        "landscape/minima: end",
+        "landscape/curve: end",
+        "landscape/three_points: second",
+        "landscape/three_points: third",
+    }
 
 
 def test_every_schema_is_used_by_a_choice():
@@ -545,7 +621,7 @@ def test_another_value_of_a_key_makes_another_run(choice, key, observe, observe_
         with pytest.raises(ConfigError) as refused:
             prepare(typed(changed(choice, key, str(value))), {})
         assert str(refused.value).startswith(f"{full} ")
-        assert str(refused.value).endswith(f"got {str(value)!r}")
+        assert str(refused.value).rpartition("got ")[2] in {repr(str(value)), str(value)}
         return
     if choice == "comparison":
         observe = observe_comparison
@@ -673,6 +749,16 @@ def test_seed_has_a_range(value):
     config.seed = value
     with pytest.raises(ConfigError, match=rf"^seed must be at (least 0|most {2**63 - 1}), got {value}$"):
         typed(config)
+
+
+@pytest.mark.parametrize("choice", ["training/epochs", "training/steps"])
+def test_a_branch_lies_within_the_budget(choice: str):
+    config = typed(copy.deepcopy(composed_choice(choice)))  # 64 examples, 32 an update, four updates in all
+    config.training.branch_at = 4
+    assert build.branch(config, 64) == Branch(4, config.seed)
+    config.training.branch_at, config.training.branch_seed = 5, 7
+    with pytest.raises(ConfigError, match=r"^training\.branch_at must be at most 4, .* got 5$"):
+        build.branch(config, 64)
 
 
 def test_rules_between_keys():

@@ -19,7 +19,14 @@ ALLOWED = {
     "analysis": {"study.landscape", "study.files"},
     "figures": {"study.landscape"},
     "tracking": {"study.record", "study.files", "study.errors"},
-    "kinds": {"study.landscape", "study.analysis", "study.figures", "study.keys", "study.errors"},
+    "kinds": {
+        "study.landscape",
+        "study.analysis",
+        "study.figures",
+        "study.training",
+        "study.keys",
+        "study.errors",
+    },
 }
 # The modules that alone may import a library.
 OWNERS = {

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
 from study.kinds.drawing import Drawing
-from study.landscape.directions import NORMALIZATIONS
+from study.landscape.eigenvalues import Eigenvalues
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
@@ -48,6 +48,11 @@ class LandscapeConfig:
         return {}
 
     @property
+    def files_named(self) -> list[tuple[str, str]]:
+        """The files of directions that the configuration names: the key and the path of each."""
+        return []
+
+    @property
     def read_alike(self) -> dict[str, Any]:
         """In words, how the loss is read: landscapes that differ in it are not drawn together."""
         return {"split": self.split, "batch statistics": self.batch_statistics}
@@ -69,44 +74,6 @@ class OneSolutionConfig(LandscapeConfig):
                 "must be frozen or recomputed about one solution",
                 self.batch_statistics,
             )
-
-
-@dataclass
-class RandomDirectionConfig(OneSolutionConfig):
-    """A landscape along Gaussian directions about one solution."""
-
-    normalization: str = key("how a direction is scaled to the weights", choices=NORMALIZATIONS)
-    direction_seed: int = key(
-        "seed of the directions, apart from the training's", at_least=0, at_most=LARGEST_SEED
-    )
-    include_bias_and_norm: bool = key(
-        "also move biases and the parameters of normalization layers, each tensor as one filter"
-    )
-    basin_rise: float = key(
-        "rise above the solution's loss, in nats, that bounds the basin whose width is measured", above=0
-    )
-
-    @property
-    def direction_arguments(self) -> dict[str, Any]:
-        """What `Line.random` and `Plane.random` take of it."""
-        return {
-            "normalization": self.normalization,
-            "seed": self.direction_seed,
-            "include_bias_and_norm": self.include_bias_and_norm,
-        }
-
-    def direction_words(self, about: Mapping[str, Any]) -> list[str]:
-        """For a caption: how the directions are scaled, and how long they are."""
-        norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
-        scaled = "no" if self.normalization == "none" else self.normalization
-        words = [f"{scaled} normalization, direction seed {self.direction_seed}, ‖direction‖/‖θ*‖ = {norms}"]
-        return [*words, f"cosine of the axes {about['cosine']:.2g}"] if "cosine" in about else words
-
-    @property
-    def direction_alike(self) -> dict[str, Any]:
-        """In words, what one step along a direction means."""
-        moved = "biases and normalization layers too" if self.include_bias_and_norm else None
-        return {"normalization": self.normalization, "moved": moved}
 
 
 @dataclass(frozen=True)
@@ -169,6 +136,8 @@ class Kind:
             weights alone has not; nothing by default.
         companions: from configuration, training and geometry to what it is read beside.
         completed: the landscape with what follows from it and from its companions.
+        eigenvalues: from configuration to how the Hessian's extreme eigenvalues are found at each point; None
+            where only the loss is read.
     """
 
     name: str
@@ -181,5 +150,6 @@ class Kind:
     drawing: Drawing
     caption: Callable[[Any, Mapping[str, Any]], list[str]]
     needs: Callable[[Any], str | None] = lambda _config: None
-    companions: Callable[[Any, Trained, Geometry], Mapping[str, Companion]] = lambda *_about: {}
+    companions: Callable[[Any, Trained, Any], Mapping[str, Companion]] = lambda *_about: {}
     completed: Callable[[Landscape, Any], Landscape] = lambda landscape, _config: landscape
+    eigenvalues: Callable[[Any], Eigenvalues | None] = lambda _config: None

@@ -1,12 +1,14 @@
-"""Along one random direction from the solution: θ(α) = θ* + α δ (equation 2 in one dimension)."""
+"""Along one direction from the solution: θ(α) = θ* + α δ (equation 2 in one dimension)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from study.analysis.measures import basin_extent, extremes
+from study.errors import ConfigError
 from study.keys import key
-from study.kinds.base import Kind, RandomDirectionConfig, Trained
+from study.kinds.base import Kind, Trained
+from study.kinds.directed import BasinConfig, DirectedConfig
 from study.kinds.drawing import LineDrawing
 from study.landscape.geometry import Geometry, Line
 from study.landscape.grid import Grid
@@ -14,16 +16,27 @@ from study.landscape.result import Landscape
 
 
 @dataclass
-class LineConfig(RandomDirectionConfig):
-    """A line through the solution along a random direction."""
+class LineConfig(BasinConfig, DirectedConfig):
+    """A line through the solution along a direction."""
 
     alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
     points: int = key("number of grid points; the solution is evaluated besides", at_least=2)
 
+    def check(self, name: str) -> None:
+        """Refuse more than one direction.
+
+        Raises:
+            ConfigError: naming them.
+        """
+        super().check(name)
+        if len(self.directions) != 1:
+            raise ConfigError(f"{name}.directions", "must have 1 entry on a line", self.directions)
+
 
 def geometry(config: LineConfig, trained: Trained) -> Line:
-    """The line through θ* along the seed's first direction."""
-    return Line.random(trained.solution, name=trained.solution_name, **config.direction_arguments)
+    """The line through θ* along the direction asked for."""
+    (delta,) = config.axes(trained)
+    return Line.through(trained.solution, delta, trained.solution_name)
 
 
 def grid(config: LineConfig, _geometry: Geometry) -> Grid:
@@ -49,7 +62,7 @@ def caption(config: LineConfig, about: Mapping[str, Any]) -> list[str]:
 
 KIND = Kind(
     name="line",
-    title="Along a random direction",
+    title="Along a direction",
     schema=LineConfig,
     geometry=geometry,
     grid=grid,
@@ -57,4 +70,5 @@ KIND = Kind(
     alike=alike,
     drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = solution)"}),
     caption=caption,
+    needs=lambda config: config.needs,
 )

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from study.landscape.batches import Data
+from study.landscape.eigenvalues import Eigenvalues
 from study.landscape.evaluator import Measured
 from study.landscape.executors import Executor, Mapper, Serial, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
@@ -44,6 +45,7 @@ def evaluate(
     compile: bool = False,
     points_at_once: int | None = None,
     tolerance: float | None = None,
+    eigenvalues: Eigenvalues | None = None,
     executor: Executor | None = None,
     store: PointStore | None = None,
     on_point: Callable[[int, int], None] | None = None,
@@ -75,6 +77,8 @@ def evaluate(
         tolerance: evaluate only as many points as an interpolant of the logarithm of the loss needs to be
             right to this (0.01: 1% of the loss), and state the error that is measured afterwards; see
             `study.landscape.refine`. None evaluates every point.
+        eigenvalues: also find the Hessian's extreme eigenvalues at each point: `smallest_eigenvalue`,
+            `largest_eigenvalue` and `eigenvalue_ratio` stand among the values; needs curvlinops.
         executor: who computes the points; None is this process.
         store: keeps finished points, and gives back those it has.
         on_point: called with (points done, points in all) after each point.
@@ -82,7 +86,8 @@ def evaluate(
     Raises:
         ValueError: if the data are empty or no pairs, the grid's axes or the model's parameters are not the
             geometry's, the loss has another shape, `batch_statistics`, `precision`, `points_at_once` or
-            `tolerance` is out of range, or training examples are needed for recomputed statistics and not
+            `tolerance` is out of range, eigenvalues are asked for with a tolerance or with recomputed
+            statistics, or training examples are needed for recomputed statistics and not
             given.
         WorkerDiedError: if a worker died three times on one point; the others are in the store.
         MemoryError: if one example at a time is more than fits.
@@ -91,6 +96,10 @@ def evaluate(
         raise ValueError(f"the grid must have the axes {geometry.axes}, got {tuple(grid.axes)}")
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance must be above 0, got {tolerance}")
+    if tolerance is not None and eigenvalues is not None:
+        raise ValueError(
+            f"tolerance must be None with eigenvalues, which are not interpolated, got {tolerance}"
+        )
     executor = executor or Serial()
     task = Task.of(
         model,
@@ -106,7 +115,7 @@ def evaluate(
         device=executor.device,
     )
     while True:
-        survey = Survey(task, geometry, keep_examples=len(grid.axes) == 1)
+        survey = Survey(task, geometry, len(grid.axes) == 1, eigenvalues)
         try:
             return _landscape(survey, grid, tolerance, executor, store, on_point)
         except (MemoryError, RuntimeError) as error:
@@ -205,7 +214,8 @@ def _precision_error(
     points = sorted(known)
     drawn = np.random.default_rng(0).permutation(len(points))[:PRECISION_SAMPLE]
     sample = [points[at] for at in drawn]
-    exact = replace(survey, task=replace(survey.task, plan=replace(survey.task.plan, precision="float32")))
+    plan = replace(survey.task.plan, precision="float32")
+    exact = replace(survey, task=replace(survey.task, plan=plan), eigenvalues=None)
     with for_few(executor).open(exact) as mapper:
         right = dict(mapper(sample))
     errors: dict[str, Any] = {}

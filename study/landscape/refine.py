@@ -1,11 +1,12 @@
 """Adaptive evaluation: as few points of a grid as give the same surface, and the error that this leaves.
 
 Points are evaluated on the grid's own coordinates, and the cells between them are read off an interpolant of
-log(L + ε): cubic radial basis functions (SciPy's). The error at a cell is predicted by cross-validation of
-the points around it; where it is over the tolerance, more are evaluated. When none is, the error is measured
-on cells drawn at random from those that were not evaluated: a prediction never stands for it. If it is over
-the tolerance there, refinement goes on. Where the loss is not finite, has a kink or a needle, or is rough,
-the prediction fails and cells are evaluated, down to every one of them.
+log(L + ε): radial basis functions (SciPy's), cubic or quintic, whichever cross-validation finds better. The
+error at a cell is predicted by that cross-validation at the points around it; where it is over the tolerance,
+more are evaluated. When none is, the error is measured on cells drawn at random from those that were not
+evaluated: a prediction never stands for it. If it is over the tolerance there, refinement goes on, and the
+next measurement draws more, so that all together err no more often than stated. Where the loss is not finite,
+has a kink or a needle, or is rough, the prediction fails and cells are evaluated, down to every one of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,8 @@ from study.landscape.result import Status, is_loss
 from study.landscape.surface import Surface
 
 FLOOR = 1e-3  # ε, nats: below it, differences of the loss count as absolute
-START = 11  # points an axis to begin with
+START = 8  # points an axis to begin with
+KERNELS = {"cubic": 1, "quintic": 2}  # of the interpolant, with the degree of the polynomial beside each
 NEIGHBOURS = 60  # evaluated points that a cell is interpolated from
 FOLDS = 10  # of the cross-validation
 NEAREST = 4  # evaluated points whose cross-validation errors predict a cell's
@@ -31,6 +33,7 @@ ALL_FINITE = 8  # evaluated points around a cell that must be finite, or it is e
 ROUND, GROWTH = 24, 0.1  # points of a round: so many at least, and this share of those evaluated
 SPACING = 0.75  # between points of a round, in distances to what is known
 SHARE, CHANCE = 0.05, 0.05  # of interpolated cells that may exceed the stated error, and that more do
+FIRST = 0.8  # the first measurement's share of that chance; each further one has half of what is left
 
 Measure = Callable[[Sequence[Coordinates]], Sequence[Measured]]
 
@@ -59,12 +62,19 @@ def refine(
         if (predicted > tolerance).any():
             surface.evaluate(surface.worst(rest, predicted, tolerance))
             continue
-        drawn = np.random.default_rng(round_).permutation(len(rest))[: sample_size(len(rest))]
+        size = sample_size(len(rest), chance(round_))
+        drawn = np.random.default_rng(round_).permutation(len(rest))[:size]
         guessed = surface.guess(rest)
-        surface.evaluate(rest[drawn])
-        errors = surface.errors(rest[drawn], {name: own[drawn] for name, own in guessed.items()})
-        largest = max(float(error.max()) for name, error in errors.items() if is_loss(name))
-        if largest <= tolerance:
+        largest = 0.0
+        for start in range(0, size, ROUND):  # no more than it takes to find the surface wrong
+            part = drawn[start : start + ROUND]
+            surface.evaluate(rest[part])
+            found = surface.errors(rest[part], {name: own[part] for name, own in guessed.items()})
+            largest = max(float(error.max()) for name, error in found.items() if is_loss(name))
+            if largest > tolerance:
+                break
+        else:
+            errors = surface.errors(rest[drawn], {name: own[drawn] for name, own in guessed.items()})
             others = np.setdiff1d(np.arange(len(rest)), drawn)
             left = {name: own[others] for name, own in guessed.items()}
             return surface.result(rest[others], left, errors, tolerance)
@@ -73,18 +83,27 @@ def refine(
     return surface.result(surface.open_cells(), {}, {}, tolerance)
 
 
-def sample_size(cells: int) -> int:
+def chance(measurement: int) -> float:
+    """The chance that the measurement of this number, from 0, errs: over all of them it sums to `CHANCE`.
+
+    A surface is measured anew each time it was found wrong, and each measurement may pass by luck (alpha
+    spending, Lan & DeMets 1983).
+    """
+    return CHANCE * (FIRST if measurement == 0 else (1 - FIRST) / 2**measurement)
+
+
+def sample_size(cells: int, chance: float = CHANCE) -> int:
     """How many of `cells` to draw, so that the largest error drawn bounds the 95th percentile of the others.
 
-    The smallest n for which n cells drawn without replacement miss all of the worst ones with `CHANCE` at
-    most, where these are the fewest that are more than `SHARE` of those not drawn: 59 of very many
+    The smallest n for which n cells drawn without replacement miss all of the worst ones with `chance` at
+    most, where these are the fewest that are more than `SHARE` of those not drawn: for 5%, 59 of very many
     (hypergeometric; for many cells 0.95ⁿ).
     """
     drawn = np.arange(cells)
     worst = np.floor(SHARE * (cells - drawn)) + 1
     missed = gammaln(cells - worst + 1) + gammaln(cells - drawn + 1)
     missed -= gammaln(np.maximum(cells - worst - drawn, 0) + 1) + gammaln(cells + 1)
-    enough = (missed <= np.log(CHANCE)) & (worst + drawn <= cells)
+    enough = (missed <= np.log(chance)) & (worst + drawn <= cells)
     return int(np.argmax(enough)) if enough.any() else cells
 
 
@@ -96,6 +115,7 @@ class _Surface:
         self._measure = measure
         self._open = np.ones(grid.shape, dtype=bool)
         self._known: dict[tuple[float, ...], Measured] = {}  # by position: special points, then cells
+        self._kernel = "cubic"
         axes = list(grid.axes.values())
         for coordinates, measured in special.items():
             if all(axis[0] <= at <= axis[-1] for axis, at in zip(axes, coordinates, strict=True)):
@@ -134,9 +154,10 @@ class _Surface:
     def predicted_errors(self, cells: np.ndarray) -> np.ndarray:
         """The error to be expected of the interpolant at cells, (M,), on the scale of the tolerance.
 
-        Each point is predicted from the others by tenfold cross-validation; a cell takes the worst error of
-        the points nearest to it, less where it lies nearer to them than they to each other. The error is
-        infinite beside a value that is not finite, and where points are on one side only.
+        Each point is predicted from the others by tenfold cross-validation, with the kernel that is best at
+        it; a cell takes the worst error of the points nearest to it, less where it lies nearer to them than
+        they to each other. The error is infinite beside a value that is not finite, and where points are on
+        one side only.
         """
         positions, losses, finite = self._points()
         if finite.sum() <= FOLDS:
@@ -148,12 +169,16 @@ class _Surface:
         if doubtful.all():
             return np.full(len(cells), np.inf)
         fold = np.random.default_rng(len(positions)).permutation(len(positions)) % FOLDS
-        error, apart = np.empty(len(positions)), np.empty(len(positions))
+        errors = {name: np.empty(len(positions)) for name in KERNELS}
+        apart = np.empty(len(positions))
         for own in range(FOLDS):
             held, given = fold == own, fold != own
-            again = _smooth(positions[given], losses[given], positions[held])
-            error[held] = np.abs(again - losses[held]).max(axis=1)
             apart[held] = cKDTree(positions[given]).query(positions[held])[0]
+            for name, error in errors.items():
+                again = _smooth(positions[given], losses[given], positions[held], name)
+                error[held] = np.abs(again - losses[held]).max(axis=1)
+        self._kernel = min(errors, key=lambda name: float(np.quantile(errors[name], 1 - SHARE)))
+        error = errors[self._kernel]
         distances, nearest = cKDTree(positions).query(cells, k=NEAREST)
         nearer = np.minimum(1.0, distances[:, :1] / apart[nearest]) ** ORDER
         return np.where(doubtful, np.inf, (error[nearest] * nearer).max(axis=1))
@@ -183,11 +208,11 @@ class _Surface:
             if not np.isfinite(known).all():  # the standard error of one example
                 guessed[name] = np.full(len(cells), np.nan)
             elif name.endswith("accuracy"):  # a fraction, of many small steps
-                fraction = _smooth(positions, known[:, None], cells, kernel="thin_plate_spline")[:, 0]
+                fraction = _smooth(positions, known[:, None], cells, "thin_plate_spline")[:, 0]
                 guessed[name] = np.clip(fraction, 0.0, 1.0)
             else:
                 guessed[name] = _unscaled(
-                    _smooth(positions, _scaled(known, known)[:, None], cells)[:, 0], known
+                    _smooth(positions, _scaled(known, known)[:, None], cells, self._kernel)[:, 0], known
                 )
         return guessed
 
@@ -280,12 +305,16 @@ def _carried_over(error: float, losses: np.ndarray, known: np.ndarray) -> np.nda
     return np.maximum(*sides)
 
 
-def _smooth(
-    positions: np.ndarray, values: np.ndarray, cells: np.ndarray, kernel: str = "cubic"
-) -> np.ndarray:
+def _smooth(positions: np.ndarray, values: np.ndarray, cells: np.ndarray, kernel: str) -> np.ndarray:
     """Radial basis functions through the points about each cell, (M, L)."""
-    neighbours = min(NEIGHBOURS, len(positions))
-    return RBFInterpolator(positions, values, neighbors=neighbours, kernel=kernel, degree=1)(cells)
+    neighbours, degree = min(NEIGHBOURS, len(positions)), KERNELS.get(kernel, 1)
+    interpolant = RBFInterpolator(positions, values, neighbors=neighbours, kernel=kernel, degree=degree)
+    try:
+        return interpolant(cells)
+    except np.linalg.LinAlgError:  # some of the points lie on two lines, which a quadratic cannot tell apart
+        if degree == 1:
+            raise
+    return _smooth(positions, values, cells, "cubic")
 
 
 def _outside(positions: np.ndarray, cells: np.ndarray) -> np.ndarray:

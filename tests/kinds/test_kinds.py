@@ -35,7 +35,13 @@ from study.training.checkpoints import decode_weights, load_weights
 from study.training.data import DataSet, Examples
 from study.training.loop import mean_loss
 
-NAMES = sorted(file.stem for file in (root() / "conf" / "landscape").glob("*.yaml"))
+FILES = sorted(file.stem for file in (root() / "conf" / "landscape").glob("*.yaml"))
+NAMES = ["contour", "interpolation", "line", "scaling"]  # the others, which need whole runs, are tested apart
+GIVEN = {
+    "minima": {"end": "RUN"},
+    "curve": {"end": "RUN"},
+    "three_points": {"second": "RUN", "third": "OTHER"},
+}
 
 
 @cache
@@ -45,7 +51,7 @@ def composed_kind(kind: str) -> DictConfig:
 
 def configured(kind: str, **changes: Any) -> Any:
     config = copy.deepcopy(composed_kind(kind))
-    config.landscape[kind].update(changes)
+    config.landscape[kind].update(GIVEN.get(kind, {}) | changes)
     return typed(config).landscape[kind]
 
 
@@ -89,13 +95,13 @@ def drawn(kind: str, config: LandscapeConfig, points: dict[str, tuple[float, ...
 
 
 def test_registry_files_and_schemas_are_the_same_kinds():
-    assert sorted(KINDS) == NAMES == ["contour", "interpolation", "line", "scaling"]
-    assert {name: SCHEMAS[f"landscape/{name}"] for name in NAMES} == {
+    assert sorted(KINDS) == FILES
+    assert {name: SCHEMAS[f"landscape/{name}"] for name in FILES} == {
         name: kind.schema for name, kind in KINDS.items()
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_kind_is_what_it_is_called(name):
     config = configured(name)
     assert KINDS[name].name == name == config.kind
@@ -103,9 +109,14 @@ def test_a_kind_is_what_it_is_called(name):
     assert KINDS[name].title
 
 
-def test_only_the_interpolation_needs_the_initialisation():
-    needing = {name for name, kind in KINDS.items() if kind.needs(configured(name)) == "initialisation"}
-    assert needing == {"interpolation"}
+def test_what_a_kind_needs_of_a_run():
+    needed = {name: kind.needs(configured(name)) for name, kind in KINDS.items()}
+    assert {name: what for name, what in needed.items() if what is not None} == {
+        "interpolation": "initialisation",
+        "trajectory": "checkpoints",
+    }
+    towards = ["gaussian", "difference"]
+    assert KINDS["contour"].needs(configured("contour", directions=towards)) == "initialisation"
 
 
 @pytest.mark.parametrize("seed", [0, 3])
@@ -370,7 +381,9 @@ OTHER = {
     "beta_points": 4,
     "start_seed": 0,
     "tolerance": 0.01,
+    "orthogonal": True,
 }
+OTHER_DIRECTIONS = {"line": ["gradient"], "contour": ["gaussian", "gradient"]}
 SAMPLED = {"tolerance", "examples", "subset_seed", "direction_seed", "points", "beta_points", "basin_rise"}
 RANGES = {"alpha_range", "beta_range"}  # the axes of panels are one; those of curves need not be
 KEYS = [(name, entry.name) for name in NAMES for entry in fields(KINDS[name].schema) if entry.name != "kind"]
@@ -378,7 +391,8 @@ KEYS = [(name, entry.name) for name in NAMES for entry in fields(KINDS[name].sch
 
 @pytest.mark.parametrize(("name", "key"), KEYS)
 def test_landscapes_are_alike_unless_what_is_read_or_a_step_differs(name, key):
-    one, other = configured(name), configured(name, **{key: OTHER[key]})
+    value = OTHER_DIRECTIONS[name] if key == "directions" else OTHER[key]
+    one, other = configured(name), configured(name, **{key: value})
     assert getattr(one, key) != getattr(other, key)
     of_line = name in ("line", "interpolation")
     expected = key in SAMPLED or (of_line and key in RANGES)

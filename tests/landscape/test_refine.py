@@ -14,7 +14,7 @@ from study.landscape.evaluate import evaluate
 from study.landscape.evaluator import Measured
 from study.landscape.geometry import Plane
 from study.landscape.grid import Coordinates, Grid, spaced
-from study.landscape.refine import FLOOR, refine, sample_size
+from study.landscape.refine import CHANCE, FLOOR, chance, refine, sample_size
 from study.landscape.result import Status
 from study.landscape.surface import Surface
 
@@ -432,7 +432,15 @@ def test_fifty_nine_are_enough_of_very_many():
 def test_as_many_cells_are_drawn_as_are_said():
     surface, _truth = checked(bowl, Grid.square(1.0, 51), 0.05)
     drawn, left = surface.estimate["drawn"], surface.estimate["interpolated"]
-    assert drawn == sample_size(drawn + left)
+    assert drawn in {sample_size(drawn + left, chance(measurement)) for measurement in range(20)}
+
+
+def test_the_chances_of_all_measurements_are_the_one_that_is_stated():
+    """By the union bound, however often a surface was measured, it passes wrongly with 5% at most."""
+    assert sum(chance(measurement) for measurement in range(200)) == pytest.approx(CHANCE, rel=1e-12)
+    assert all(chance(later + 1) < chance(later) for later in range(50))
+    sizes = [sample_size(10_000, chance(measurement)) for measurement in range(6)]
+    assert sizes == sorted(sizes)
 
 
 # --- anything smooth

@@ -1,0 +1,128 @@
+"""What the landscapes along directions share: which directions, and how they are scaled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from study.errors import ConfigError
+from study.keys import LARGEST_SEED, key
+from study.kinds.base import OneSolutionConfig, Trained
+from study.kinds.second_derivatives import configured
+from study.landscape.direction_spec import DIRECTION_RULE, DirectionSpec
+from study.landscape.directions import (
+    NORMALIZATIONS,
+    Direction,
+    Normalization,
+    orthogonalised,
+    random_direction,
+)
+
+
+@dataclass
+class BasinConfig:
+    """What the width of a basin is measured by."""
+
+    basin_rise: float = key(
+        "rise above the solution's loss, in nats, that bounds the basin whose width is measured", above=0
+    )
+
+
+@dataclass
+class DirectedConfig(OneSolutionConfig):
+    """A landscape along directions about one solution."""
+
+    directions: list[str] = key(
+        "gaussian, difference (θ*−θ₀), gradient, eigenvector or eigenvector:K of the Hessian (K from 1; -1 "
+        "for the most negative), or the path of a .safetensors file"
+    )
+    normalization: str = key("how a Gaussian direction is scaled to the weights", choices=NORMALIZATIONS)
+    direction_seed: int = key(
+        "seed of the Gaussian directions, apart from the training's", at_least=0, at_most=LARGEST_SEED
+    )
+    include_bias_and_norm: bool = key(
+        "also move biases and the parameters of normalization layers, each tensor as one filter"
+    )
+
+    def check(self, name: str) -> None:
+        """Refuse a direction that is none.
+
+        Raises:
+            ConfigError: naming it.
+        """
+        super().check(name)
+        for text in self.directions:
+            try:
+                DirectionSpec.parse(text)
+            except ValueError as error:
+                raise ConfigError(f"{name}.directions", DIRECTION_RULE, text) from error
+
+    @property
+    def specs(self) -> list[DirectionSpec]:
+        """The directions asked for."""
+        return [DirectionSpec.parse(text) for text in self.directions]
+
+    @property
+    def files_named(self) -> list[tuple[str, str]]:
+        """See `LandscapeConfig.files_named`."""
+        return [("directions", spec.path) for spec in self.specs if spec.path is not None]
+
+    @property
+    def needs(self) -> str | None:
+        """What a run must have for them."""
+        return "initialisation" if any(spec.kind == "difference" for spec in self.specs) else None
+
+    def axes(self, trained: Trained) -> list[Direction]:
+        """The directions, in order; the second Gaussian one is another draw than the first.
+
+        Raises:
+            ValueError: if there is no such direction at the solution.
+        """
+        return [
+            random_direction(
+                trained.solution,
+                seed=self.direction_seed,
+                index=index,
+                normalization=cast(Normalization, self.normalization),
+                include_bias_and_norm=self.include_bias_and_norm,
+            )
+            if spec.kind == "gaussian"
+            else configured(text, self, trained)
+            for index, (text, spec) in enumerate(zip(self.directions, self.specs, strict=True))
+        ]
+
+    def direction_words(self, about: Mapping[str, Any]) -> list[str]:
+        """For a caption: what the directions are, how they are scaled, and how long they are."""
+        norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
+        words = [f"‖direction‖/‖θ*‖ = {norms}"]
+        if any(spec.kind == "gaussian" for spec in self.specs):
+            scaled = "no" if self.normalization == "none" else self.normalization
+            words.insert(0, f"{scaled} normalization, direction seed {self.direction_seed}")
+        if any(spec.kind != "gaussian" for spec in self.specs):
+            words.insert(0, f"along {' and '.join(map(_said, about['directions']))}")
+        return [", ".join(words)]
+
+    @property
+    def direction_alike(self) -> dict[str, Any]:
+        """In words, what one step along a direction means."""
+        moved = "biases and normalization layers too" if self.include_bias_and_norm else None
+        gaussian = all(spec.kind == "gaussian" for spec in self.specs)
+        along = None if gaussian else ", ".join(self.directions)
+        return {"directions": along, "normalization": self.normalization, "moved": moved}
+
+
+def orthogonal(axes: Sequence[Direction]) -> list[Direction]:
+    """Two directions, the second without its part along the first, of its own length."""
+    delta, eta = axes
+    return [delta, orthogonalised(eta, delta)]
+
+
+def _said(own: Mapping[str, Any]) -> str:
+    match own["kind"]:
+        case "difference":
+            return "θ*−θ₀"
+        case "eigenvector":
+            return f"the Hessian's eigenvector of {own['eigenvalue']:.4g}"
+        case "file":
+            return str(own["file"])
+        case kind:
+            return f"the {kind} direction"

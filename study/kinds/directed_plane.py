@@ -1,0 +1,60 @@
+"""What the landscapes on a plane along two directions share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.errors import ConfigError
+from study.keys import key
+from study.kinds.base import Trained
+from study.kinds.directed import DirectedConfig, orthogonal
+from study.kinds.rectangle import RectangleConfig
+from study.landscape.geometry import Geometry, Plane
+from study.landscape.grid import Grid
+
+
+@dataclass
+class DirectedPlaneConfig(RectangleConfig, DirectedConfig):
+    """A plane through the solution along two directions."""
+
+    orthogonal: bool = key("take from the second direction its part along the first")
+    alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
+    points: int = key("number of grid points along α; the solution is evaluated besides", at_least=2)
+    beta_points: int | None = key("number of grid points along β; null takes α's", at_least=2)
+
+    def check(self, name: str) -> None:
+        """Refuse another number of directions than two.
+
+        Raises:
+            ConfigError: naming them.
+        """
+        super().check(name)
+        if len(self.directions) != 2:
+            raise ConfigError(f"{name}.directions", "must have 2 entries on a plane", self.directions)
+
+
+def geometry(config: DirectedPlaneConfig, trained: Trained) -> Plane:
+    """The plane through θ* along the two directions asked for."""
+    axes = config.axes(trained)
+    delta, eta = orthogonal(axes) if config.orthogonal else axes
+    return Plane.through(trained.solution, delta, eta, trained.solution_name)
+
+
+def grid(config: DirectedPlaneConfig, _geometry: Geometry) -> Grid:
+    """Evenly spaced α (rows) and β (columns)."""
+    return config.rectangle(config.beta_points)
+
+
+def alike(config: DirectedPlaneConfig) -> Mapping[str, Any]:
+    """What one step means, and the same axes."""
+    made = {"second direction": "orthogonal to the first" if config.orthogonal else None}
+    return {**config.read_alike, **config.direction_alike, **made, **config.ranges_alike}
+
+
+def caption(config: DirectedPlaneConfig, about: Mapping[str, Any]) -> list[str]:
+    """How the directions are scaled, and the cosine between them."""
+    said = config.direction_words(about)
+    return [*said, f"cosine of the axes {about['cosine']:.2g}"] if about["cosine"] is not None else said
+
+
+LABELS = {"alpha": "α (steps along δ)", "beta": "β (steps along η)"}

@@ -1,0 +1,103 @@
+"""Directions that follow from the loss at the solution: its gradient, and eigenvectors of its Hessian."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from study.kinds.base import LandscapeConfig, Trained
+from study.landscape.direction_files import from_file
+from study.landscape.direction_spec import DirectionSpec
+from study.landscape.directions import Direction, difference, given
+from study.landscape.hessian import End, Objective, top_eigenpairs
+
+RESIDUAL = (
+    1e-3  # of an eigenvector, relative to the largest magnitude; the error of its eigenvalue is the square
+)
+NUMBERS = "eigenvalue, residual, slope"  # kept beside the vector's tensors; no parameter has such a name
+
+
+def objective(config: LandscapeConfig, trained: Trained) -> Objective:
+    """The mean cross-entropy of the training examples that the landscape reads, or would read."""
+    train = trained.data.train
+    count = len(train) if config.examples is None else min(config.examples, len(train))
+    read = train.take(count, config.subset_seed)
+    return Objective(
+        trained.model, partial(functional.cross_entropy, reduction="none"), read.inputs, read.targets
+    )
+
+
+def eigenvectors(config: LandscapeConfig, trained: Trained, ranks: Sequence[int]) -> list[Direction]:
+    """The Hessian's eigenvectors by the ranks of their eigenvalues: 1 is the largest, −1 the smallest.
+
+    Of unit length; the provenance of each has the eigenvalue, its residual and the slope of the loss along it.
+
+    Raises:
+        ValueError: if a product with the Hessian is not finite.
+    """
+    layout = trained.solution.layout
+
+    def find() -> dict[str, Tensor]:
+        loss = objective(config, trained)
+        hessian, gradient = loss.hessian(trained.solution), loss.gradient(trained.solution).double()
+        found = {}
+        for end, own in (("LA", [rank for rank in ranks if rank > 0]), ("SA", [-1] if -1 in ranks else [])):
+            pairs = top_eigenpairs(hessian, max(own), cast(End, end), tolerance=RESIDUAL) if own else None
+            for rank in own:
+                assert pairs is not None
+                at = abs(rank) - 1
+                vector = torch.from_numpy(pairs.vectors[at])
+                numbers = [pairs.values[at], pairs.residuals[at], float(gradient.cpu() @ vector)]
+                found[f"{rank}|{NUMBERS}"] = torch.tensor(numbers, dtype=torch.float64)
+                views = layout.views(vector.to(trained.solution.flat))
+                found |= {f"{rank}|{name}": tensor for name, tensor in views.items()}
+        return found
+
+    kept = trained.keep(f"eigenvectors_{'_'.join(map(str, ranks))}", find)
+    directions = []
+    for rank in ranks:
+        own = {name.partition("|")[2]: tensor for name, tensor in kept.items() if name.startswith(f"{rank}|")}
+        eigenvalue, residual, slope = own[NUMBERS].tolist()
+        if not math.isfinite(eigenvalue):
+            raise ValueError("the Hessian at the solution must be finite, a product with it is not")
+        about = {"rank": rank, "eigenvalue": eigenvalue, "residual": residual, "slope": slope}
+        directions.append(given(layout.flatten(own).to(trained.solution.flat), "eigenvector", about))
+    return directions
+
+
+def configured(text: str, config: LandscapeConfig, trained: Trained) -> Direction:
+    """A direction that is not drawn, as `DirectionSpec` reads it.
+
+    Gradient and eigenvectors are of unit length; a difference and a file are as they are.
+
+    Raises:
+        ValueError: if there is no such direction.
+    """
+    spec = DirectionSpec.parse(text)
+    match spec.kind:
+        case "difference":
+            assert trained.initialisation is not None  # `needs` is checked before work starts
+            return difference(trained.initialisation, trained.solution)
+        case "gradient":
+
+            def find() -> dict[str, Tensor]:
+                gradient = objective(config, trained).gradient(trained.solution)
+                return trained.solution.layout.views(gradient)
+
+            kept = trained.solution.layout.flatten(trained.keep("gradient", find))
+            return given(kept.to(trained.solution.flat), "gradient", {})
+        case "eigenvector":
+            (found,) = eigenvectors(config, trained, [spec.rank or 1])
+            return found
+        case _:
+            return from_file(str(spec.path), trained.solution.layout)
+
+
+def quadratic(about: dict[str, float], at: np.ndarray, loss: float) -> np.ndarray:
+    """L(θ*) + (gᵀv) α + ½ λ α², what slope and eigenvalue predict along an eigenvector v, shape of `at`."""
+    return loss + about["slope"] * at + 0.5 * about["eigenvalue"] * at**2
