@@ -16,9 +16,7 @@ from study.landscape.direction_spec import DirectionSpec
 from study.landscape.directions import Direction, difference, given
 from study.landscape.hessian import End, Objective, top_eigenpairs
 
-RESIDUAL = (
-    1e-3  # of an eigenvector, relative to the largest magnitude; the error of its eigenvalue is the square
-)
+RESIDUAL = 1e-3  # of an eigenvector, relative to the largest magnitude; its eigenvalue errs by the square
 NUMBERS = "eigenvalue, residual, slope"  # kept beside the vector's tensors; no parameter has such a name
 
 
@@ -35,7 +33,8 @@ def objective(config: LandscapeConfig, trained: Trained) -> Objective:
 def eigenvectors(config: LandscapeConfig, trained: Trained, ranks: Sequence[int]) -> list[Direction]:
     """The Hessian's eigenvectors by the ranks of their eigenvalues: 1 is the largest, −1 the smallest.
 
-    Of unit length; the provenance of each has the eigenvalue, its residual and the slope of the loss along it.
+    Of unit length; the provenance of each has the eigenvalue, its residual and the slope of the loss along
+    it.
 
     Raises:
         ValueError: if a product with the Hessian is not finite.

@@ -122,8 +122,8 @@ def caption(config: TrajectoryConfig, about: Mapping[str, Any]) -> list[str]:
     walk = [f"{100 * share:.0f}%" for share in found["random_walk"][config.center][:2]]
     far = max(found["distances"]) / math.hypot(*found["coordinates"][0], found["distances"][0])
     return [
-        f"axes in L2 distance along the principal components of {len(about['updates'])} checkpoints about the {config.center}: "
-        f"{' + '.join(percent)} of the variance, {' + '.join(walk)} in a random walk",
+        f"axes in L2 distance along the principal components of {len(about['updates'])} checkpoints about "
+        f"the {config.center}: {' + '.join(percent)} of the variance, {' + '.join(walk)} in a random walk",
         f"checkpoints lie up to {far:.2g} ‖θ*−θ₀‖ off the plane, so the path has not the loss below it",
     ]
 
