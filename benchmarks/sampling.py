@@ -60,7 +60,7 @@ class Case:
 
 CASES = (
     Case("2-conv, filter-normalised, [−1, 1]²", "two_conv", "filter", 1.0, learner=True),
-    Case("2-conv, not normalised, [−20, 20]²", "two_conv", "none", 20.0, learner=True),
+    Case("2-conv, not normalised, [−20, 20]²", "two_conv", "none", 20.0),
     Case("2-conv, partly not finite, 10⁸ [−2, 4]²", "two_conv", "none", 3e8, 1e8),
     Case("MLP, filter-normalised, [−1, 1]²", "mlp", "filter", 1.0),
     Case("20 layers without skip connections, filter-normalised, [−1, 1]²", "plain20", "filter", 1.0),

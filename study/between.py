@@ -18,12 +18,12 @@ from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 from study.look import point_store
 from study.members import Member, Members
-from study.reading import LOSS, Reading
+from study.reading import Reading
 from study.record import Record
 from study.saved import saved_model
 from study.source import TRAINING, checkpoint_name
 from study.training.checkpoints import decode_weights
-from study.training.data import DataSet
+from study.training.data import LOSS, DataSet
 
 SPLITS = ("train", "test")
 BRANCH_AT, BRANCH_SEED = "training.branch_at", "training.branch_seed"

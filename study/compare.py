@@ -37,6 +37,7 @@ FLAGS = (
     "basin_unresolved",
     "diverged_cells",
     "trace_standard_error",
+    "largest_residual",
 )
 """Measures that say how far others can be trusted, and are no results of their own."""
 

@@ -167,7 +167,9 @@ class MlflowConfig(TrackingConfig):
 
     uri: str | None = key("address of an MLflow server; null is the SQLite store in output_dir")
     experiment: str = key("name of the MLflow experiment")
-    upload_checkpoints: str = key("which checkpoints are uploaded", choices=("ends", "all"))
+    upload_checkpoints: str = key(
+        "which checkpoints are uploaded; all uploads kept directions and bends too", choices=("ends", "all")
+    )
 
     def check(self, name: str) -> None:
         """Refuse a store that was never meant to be one.

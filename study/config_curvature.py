@@ -1,9 +1,8 @@
 """The configuration of the curvature of the solution."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
-from study.errors import ConfigError
+from study.errors import ConfigError, need_curvlinops
 from study.keys import LARGEST_SEED, key
 
 HESSIAN, GAUSS_NEWTON = "hessian", "gauss_newton"
@@ -45,9 +44,7 @@ class TopConfig(CurvatureConfig):
         """
         if not self.matrices or len(set(self.matrices)) < len(self.matrices):
             raise ConfigError(f"{name}.matrices", "must name at least one matrix, each once", self.matrices)
-        if find_spec("curvlinops") is None:
-            rule = "needs curvlinops: pip install 'landscape-study[hessian]'"
-            raise ConfigError(name, rule, self.name)
+        need_curvlinops(name, self.name)
 
 
 @dataclass

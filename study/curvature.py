@@ -12,8 +12,7 @@ from study.figures.export import render
 from study.figures.spectrum import Density, density_figure, eigenvalues_figure
 from study.landscape.hessian import Objective
 from study.landscape.weights import Weights
-from study.look import LOSS
-from study.training.data import DataSet
+from study.training.data import LOSS, DataSet
 
 STEM = "curvature"
 """Name of its files and of its metrics."""
@@ -42,8 +41,7 @@ def measure(
         micro_batch: examples in one pass; None follows a rule.
         on_matrix: called with (matrices done, matrices in all).
     """
-    count = len(data.train) if config.examples is None else min(config.examples, len(data.train))
-    read = data.train.take(count, config.subset_seed)
+    read = data.train.subset(config.examples, config.subset_seed)
     objective = Objective(model, LOSS, read.inputs, read.targets, micro_batch)
     makers = {
         HESSIAN: partial(objective.hessian, solution),
@@ -60,7 +58,7 @@ def measure(
         seed=config.probe_seed,
         quadrature=quadrature,
     )
-    about = {"examples": count, "population": len(data.train), "parameters": solution.layout.size}
+    about = {"examples": len(read), "population": len(data.train), "parameters": solution.layout.size}
     return Curvature.of({name: makers[name] for name in config.matrices}, probing, about, on_matrix)
 
 

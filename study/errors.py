@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from types import FrameType
 from typing import NoReturn
 
@@ -49,3 +50,13 @@ def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         KeyboardInterrupt: always.
     """
     raise KeyboardInterrupt
+
+
+def need_curvlinops(key: str, value: object) -> None:
+    """Refuse what takes products with the Hessian where the extra for them is missing.
+
+    Raises:
+        ConfigError: saying how it is installed.
+    """
+    if find_spec("curvlinops") is None:
+        raise ConfigError(key, "needs curvlinops: pip install 'landscape-study[hessian]'", value)

@@ -17,9 +17,11 @@ from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.store import PointStore
-from study.reading import LOSS, Reading
+from study.landscape.threads import using_threads
+from study.reading import Reading
 from study.record import POINTS
 from study.self_checks import self_checks, stated_errors
+from study.training.data import LOSS
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def look(
     evaluation: EvaluationConfig,
     trained: Trained,
     executor: Executor,
+    threads: int,
     store: PointStore | None = None,
     on_point: Callable[[int, int], None] | None = None,
 ) -> Look:
@@ -50,11 +53,14 @@ def look(
         evaluation: how points are evaluated.
         trained: what is looked at; its model is left as it is.
         executor: who computes the points.
+        threads: with which the geometry is made: its bits depend on them, so they are those of the training.
         store: of finished points.
         on_point: called with (points done, points in all).
     """
     kind = KINDS[config.kind]
-    geometry = kind.geometry(config, trained)
+    with using_threads(threads):
+        geometry = kind.geometry(config, trained)
+        beside = kind.companions(config, trained, geometry)
     policy = cast(BatchStatistics, config.batch_statistics or geometry.default_batch_statistics)
     reading = Reading.of(trained.data, config.splits, config.examples, config.subset_seed, evaluation)
 
@@ -77,10 +83,7 @@ def look(
         )
 
     landscape = evaluated(geometry, kind.grid(config, geometry), config.tolerance, kind.eigenvalues(config))
-    companions = {
-        name: evaluated(other.geometry, other.grid)
-        for name, other in kind.companions(config, trained, geometry).items()
-    }
+    companions = {name: evaluated(other.geometry, other.grid) for name, other in beside.items()}
     landscape = kind.completed(replace(landscape, companions=companions), config)
     measures = {
         f"{name}/{measure}": value

@@ -11,14 +11,16 @@ import torch
 from torch import nn
 
 from study import build
+from study.analysis.symmetry import permutation_groups
 from study.config import CustomModelConfig, DataConfig, ModelConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
 from study.landscape.direction_files import from_file
+from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
 from study.record import Record
-from study.source import Source, load_source
+from study.source import Source, load_source, updates
 from study.training.checkpoints import load_weights
 from study.training.custom import own_code
 from study.training.data import DataSet
@@ -89,7 +91,9 @@ def prepare(
             if (needed := KINDS[own.kind].needs(own)) and source.record is None:
                 rule = f"must name a run: landscape.{name} needs its {needed}, which a file has not"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
+    _check_checkpoints(config, source, len(data.train))
     named = _load_named(config, model)
+    _check_places(config, source, named, model, data)
     files = _read_files(config, model)
     _check_forward(config.model, model, data)
     _check_last_batch(model, data, config.training.batch_size)
@@ -103,6 +107,27 @@ def prepare(
         versions={"torch": torch.__version__},
     )
     return Prepared(config, choices, data, model, source, named, identity)
+
+
+def _check_checkpoints(config: StudyConfig, source: Source | None, examples: int) -> None:
+    """Refuse a plane of checkpoints of which there will be too few.
+
+    Raises:
+        ConfigError: naming the key that makes them so few.
+    """
+    wanting = [name for name, own in config.landscape.items() if KINDS[own.kind].needs(own) == "checkpoints"]
+    if not wanting:
+        return
+    rule = f"must leave at least {FEWEST} checkpoints for landscape.{wanting[0]}"
+    if source is not None:
+        if source.record is not None and len(updates(source.record, source.update)) < FEWEST:
+            raise ConfigError("checkpoint", rule, config.checkpoint)
+        return
+    budget, branch = build.budget(config.training, examples), build.branch(config, examples)
+    every = config.training.checkpoint_every or budget.updates_per_epoch
+    kept = {*range(0, budget.total_updates, every), budget.total_updates}
+    if len(kept | ({branch.update} if branch is not None else set())) < FEWEST:
+        raise ConfigError("training.checkpoint_every", rule, config.training.checkpoint_every)
 
 
 def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
@@ -121,6 +146,32 @@ def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
             except ValueError as error:
                 raise ConfigError(key, f"must be weights of this network ({error})", words) from error
     return named
+
+
+def _check_places(
+    config: StudyConfig, source: Source | None, named: dict[str, Source], model: nn.Module, data: DataSet
+) -> None:
+    """Refuse landscapes between weights that are one, of units that cannot be matched, along too many axes.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    for name, own in config.landscape.items():
+        states = [named[words].solution for words in own.weights_named.values()]
+        states += [source.solution] if source is not None and own.meets_solution else []
+        digests = [Weights.from_state(model, state).digest for state in states]
+        if len(set(digests)) < len(digests):
+            said = ", ".join(own.weights_named.values())
+            raise ConfigError(f"landscape.{name}", "must be between different weights", said)
+        if getattr(own, "align", False):
+            try:
+                permutation_groups(model, data.train.inputs[:2])
+            except ValueError as error:
+                raise ConfigError(f"landscape.{name}.align", f"must be false ({error})", True) from error
+        most = max((spec.rank or 0 for spec in getattr(own, "specs", [])), default=0)
+        if most > Layout.of(model).size:
+            rule = f"must name one of {Layout.of(model).size} eigenvectors"
+            raise ConfigError(f"landscape.{name}.directions", rule, f"eigenvector:{most}")
 
 
 def _read_files(config: StudyConfig, model: nn.Module) -> dict[str, str]:

@@ -1,16 +1,11 @@
-"""The examples that a landscape is read on, and the loss that is read."""
+"""The examples that a landscape is read on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-
-from torch.nn import functional
 
 from study.config_evaluation import EvaluationConfig
 from study.training.data import DataSet, Examples
-
-LOSS = partial(functional.cross_entropy, reduction="none")  # plain, whatever the network was trained with
 
 
 @dataclass(frozen=True)
@@ -38,11 +33,8 @@ class Reading:
     ) -> "Reading":
         """What is read of the splits `names` of `data`: `examples` of each, or all where it is None."""
         whole = {name: getattr(data, name) for name in names}
-        count = {name: len(split) if examples is None else examples for name, split in whole.items()}
-        splits = {
-            name: split.take(min(count[name], len(split)), subset_seed) for name, split in whole.items()
-        }
-        gathered = data.train.take(min(evaluation.statistics_examples, len(data.train)), subset_seed)
+        splits = {name: split.subset(examples, subset_seed) for name, split in whole.items()}
+        gathered = data.train.subset(evaluation.statistics_examples, subset_seed)
         return cls(
             splits=splits,
             batches={name: [(split.inputs, split.targets)] for name, split in splits.items()},

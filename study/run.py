@@ -168,11 +168,18 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         named={words: Weights.from_state(model, own.solution) for words, own in prepared.named.items()},
     )
     broken: list[str] = []
+    failed: list[Exception] = []
     for landscape_name, landscape_config in config.landscape.items():
-        broken += _look(landscape_name, landscape_config, prepared, record, trained)
+        try:
+            broken += _look(landscape_name, landscape_config, prepared, record, trained)
+        except (ValueError, ArithmeticError) as error:  # it cannot be made of these weights; others can
+            log.warning("landscape %s: %s", landscape_name, in_one_line(error))
+            failed.append(error)
         tracker.mirror(record)
     if isinstance(config.curvature, TopConfig):
         _measure_curvature(config.curvature, prepared, record, trained.solution)
+    if failed:
+        raise failed[0]
     if broken:
         tags["self_check_failed"] = ", ".join(broken)
         log.warning("self-checks failed, do not trust these landscapes: %s", ", ".join(broken))
@@ -190,8 +197,9 @@ def _look(
             seen = look(
                 config,
                 study.evaluation,
-                replace(trained, keep=partial(kept, record, stem, study.training.threads)),
+                replace(trained, keep=partial(kept, record, stem)),
                 build.executor(study.executor),
+                study.training.threads,
                 point_store(study.output_dir, study.model, prepared.identity.code_digests)
                 if study.reuse
                 else None,
@@ -217,20 +225,11 @@ def _look(
     return broken
 
 
-def kept(
-    record: Record, stem: str, threads: int, name: str, make: Callable[[], dict[str, Tensor]]
-) -> dict[str, Tensor]:
-    """Tensors that took work to find: read back from the record, or made, and then kept there.
-
-    Their bits depend on the number of threads: it is that of training, which is a part of what a run is.
-    """
+def kept(record: Record, stem: str, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors that took work to find: read back from the record, or made, and then kept there."""
     file = f"{stem}.{name}.safetensors"
     if not record.holds(file):
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        found = {key: tensor.contiguous() for key, tensor in make().items()}
-        torch.set_num_threads(before)
-        record.write(file, save(found))
+        record.write(file, save({key: tensor.contiguous() for key, tensor in make().items()}))
     return load(record.read(file))
 
 

@@ -14,7 +14,8 @@ from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.survey import Survey
 from study.landscape.task import Task
 from study.landscape.weights import Weights
-from study.reading import LOSS, Reading
+from study.reading import Reading
+from study.training.data import LOSS
 from study.training.loop import EVALUATION_BATCH, mean_loss
 
 

@@ -104,30 +104,30 @@ def load_source(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Sour
         return Source(
             _decode(checkpoint, key, content), None, None, True, None, digest, Path(checkpoint).name
         )
-    updates = _updates(record)
-    if not updates:
+    there = updates(record)
+    if not there:
         raise ConfigError(key, "must name a run that has checkpoints", checkpoint)
     ended_well = record.holds(TRAINING) and not record.read_json(TRAINING)["diverged"]
     if checkpoint.endswith(".safetensors"):
         update = int(Path(checkpoint).stem.removeprefix("update_"))
     else:
         wanted = checkpoint.partition("@")[2]
-        listed = ", ".join(map(str, updates))
+        listed = ", ".join(map(str, there))
         if not wanted and not ended_well:
             rule = f"must name a training that ended well, or one of its updates, as RUN@UPDATE ({listed})"
             raise ConfigError(key, rule, checkpoint)
-        if wanted and (not wanted.isdecimal() or int(wanted) not in updates):
+        if wanted and (not wanted.isdecimal() or int(wanted) not in there):
             raise ConfigError(key, f"must name a run's checkpoint by its update ({listed})", checkpoint)
-        update = int(wanted) if wanted else updates[-1]
+        update = int(wanted) if wanted else there[-1]
     try:
-        first, last = (record.read(checkpoint_name(at)) for at in (updates[0], update))
+        first, last = (record.read(checkpoint_name(at)) for at in (there[0], update))
     except DamagedFileError as error:
         raise ConfigError(key, f"must be whole: {error}", checkpoint) from error
     return Source(
         solution=_decode(checkpoint, key, last),
         initialisation=_decode(checkpoint, key, first),
         update=update,
-        final=ended_well and update == updates[-1],
+        final=ended_well and update == there[-1],
         record=record,
         digest=hashlib.sha256(first + last).hexdigest(),
         label=f"run {record.config_hash}, update {update}",
@@ -140,16 +140,18 @@ def checkpoints(record: Record, last: int | None) -> dict[int, dict[str, Tensor]
     Raises:
         DamagedFileError: if one is not as it was written.
     """
-    wanted = [update for update in _updates(record) if last is None or update <= last]
+    wanted = updates(record, last)
     return {update: decode_weights(record.read(checkpoint_name(update)))[0] for update in wanted}
+
+
+def updates(record: Record, last: int | None = None) -> list[int]:
+    """The updates at which a record has checkpoints, up to `last` (None: all), in order."""
+    found = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
+    return [update for update in found if last is None or update <= last]
 
 
 def _checkpoints(record: Record) -> list[str]:
     return [name for name in record.files() if name.startswith(f"{FOLDER}/")]
-
-
-def _updates(record: Record) -> list[int]:
-    return sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
 
 
 def _decode(checkpoint: str, key: str, content: bytes) -> dict[str, Tensor]:

@@ -810,7 +810,7 @@ def test_one_kind_can_be_looked_at_twice():
 
 
 def test_curvature_without_its_extra_is_refused_in_one_line(monkeypatch):
-    monkeypatch.setattr("study.config_curvature.find_spec", lambda _name: None)
+    monkeypatch.setattr("study.errors.find_spec", lambda _name: None)
     typed(composed([]))  # off needs nothing
     with pytest.raises(ConfigError) as refused:
         typed(composed(["curvature=top"]))

@@ -48,6 +48,11 @@ class LandscapeConfig:
         return {}
 
     @property
+    def meets_solution(self) -> bool:
+        """Whether this run's solution is one of the weights that it is between, besides those named."""
+        return bool(self.weights_named)
+
+    @property
     def files_named(self) -> list[tuple[str, str]]:
         """The files of directions that the configuration names: the key and the path of each."""
         return []

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 from torch import Tensor
-from torch.nn import functional
 
 from study.analysis.connectivity import barriers
 from study.analysis.curve_finding import find_curve
@@ -20,6 +18,7 @@ from study.landscape.geometry import Geometry
 from study.landscape.grid import Grid, spaced
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
+from study.training.data import LOSS
 
 STRAIGHT = "straight line"
 
@@ -47,7 +46,7 @@ def geometry(config: CurveConfig, trained: Trained) -> Curve:
         train = trained.data.train
         found = find_curve(
             trained.model,
-            partial(functional.cross_entropy, reduction="none"),
+            LOSS,
             train.inputs,
             train.targets,
             ends.start,

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from study.errors import ConfigError
+from study.errors import ConfigError, need_curvlinops
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import OneSolutionConfig, Trained
-from study.kinds.second_derivatives import configured
+from study.kinds.second_derivatives import configured, eigenvectors
 from study.landscape.direction_spec import DIRECTION_RULE, DirectionSpec
 from study.landscape.directions import (
     NORMALIZATIONS,
@@ -55,6 +55,11 @@ class DirectedConfig(OneSolutionConfig):
                 DirectionSpec.parse(text)
             except ValueError as error:
                 raise ConfigError(f"{name}.directions", DIRECTION_RULE, text) from error
+        if any(spec.kind == "eigenvector" for spec in self.specs):
+            need_curvlinops(f"{name}.directions", self.directions)
+        fixed = [spec for spec in self.specs if spec.kind != "gaussian"]
+        if len(set(fixed)) < len(fixed):
+            raise ConfigError(f"{name}.directions", "must be different", self.directions)
 
     @property
     def specs(self) -> list[DirectionSpec]:
@@ -77,18 +82,23 @@ class DirectedConfig(OneSolutionConfig):
         Raises:
             ValueError: if there is no such direction at the solution.
         """
-        return [
-            random_direction(
+        ranks = [spec.rank for spec in self.specs if spec.rank is not None]
+        found = iter(eigenvectors(self, trained, ranks) if ranks else [])
+
+        def axis(index: int, spec: DirectionSpec) -> Direction:
+            if spec.kind == "eigenvector":
+                return next(found)
+            if spec.kind != "gaussian":
+                return configured(spec, self, trained)
+            return random_direction(
                 trained.solution,
                 seed=self.direction_seed,
                 index=index,
                 normalization=cast(Normalization, self.normalization),
                 include_bias_and_norm=self.include_bias_and_norm,
             )
-            if spec.kind == "gaussian"
-            else configured(text, self, trained)
-            for index, (text, spec) in enumerate(zip(self.directions, self.specs, strict=True))
-        ]
+
+        return [axis(index, spec) for index, spec in enumerate(self.specs)]
 
     def direction_words(self, about: Mapping[str, Any]) -> list[str]:
         """For a caption: what the directions are, how they are scaled, and how long they are."""

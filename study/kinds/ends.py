@@ -53,6 +53,11 @@ class EndsConfig(LandscapeConfig):
         """See `LandscapeConfig.weights_named`."""
         return {name: own for name, own in (("start", self.start), ("end", self.end)) if own is not None}
 
+    @property
+    def meets_solution(self) -> bool:
+        """See `LandscapeConfig.meets_solution`."""
+        return None in (self.start, self.end)
+
     def ends(self, trained: Trained) -> Ends:
         """The two, the end matched to the start if asked for.
 

@@ -14,6 +14,7 @@ from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind
 from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, caption, geometry, grid
 from study.kinds.drawing import HessianMapDrawing
+from study.kinds.second_derivatives import check_second_derivatives
 from study.landscape.eigenvalues import Eigenvalues
 from study.landscape.result import Landscape
 
@@ -42,9 +43,7 @@ class HessianMapConfig(DirectedPlaneConfig):
         if self.tolerance is not None:
             rule = "must be null: eigenvalues are not interpolated"
             raise ConfigError(f"{name}.tolerance", rule, self.tolerance)
-        if self.batch_statistics == "recomputed":
-            rule = "must be frozen: the Hessian is the loss's at fixed statistics"
-            raise ConfigError(f"{name}.batch_statistics", rule, self.batch_statistics)
+        check_second_derivatives(self, name)
 
 
 def eigenvalues(config: HessianMapConfig) -> Eigenvalues:
@@ -53,12 +52,15 @@ def eigenvalues(config: HessianMapConfig) -> Eigenvalues:
 
 
 def measures(landscape: Landscape, _config: HessianMapConfig) -> Mapping[str, float]:
-    """The ratio and eigenvalues at the solution, the largest ratio anywhere, and the loss's extremes."""
+    """The ratio and eigenvalues at the solution, largest ratio and residual anywhere, the loss's extremes."""
     (center,) = landscape.points.values()
     ratio = np.append(landscape.values[RATIO].ravel(), center.values[RATIO])
     own = {name: center.values[name] for name in (RATIO, "largest_eigenvalue", "smallest_eigenvalue")}
+    residual = np.append(
+        landscape.values["eigenvalue_residual"].ravel(), center.values["eigenvalue_residual"]
+    )
     largest = float(ratio.max()) if np.isfinite(ratio).all() else np.inf
-    return {**own, "largest_ratio": largest, **extremes(landscape)}
+    return {**own, "largest_ratio": largest, "largest_residual": float(residual.max()), **extremes(landscape)}
 
 
 KIND = Kind(

@@ -12,7 +12,7 @@ from study.keys import key
 from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
 from study.kinds.drawing import HessianDrawing
 from study.kinds.rectangle import RectangleConfig
-from study.kinds.second_derivatives import eigenvectors, quadratic
+from study.kinds.second_derivatives import check_second_derivatives, eigenvectors, quadratic
 from study.landscape.directions import Direction
 from study.landscape.geometry import Geometry, Line, Plane
 from study.landscape.grid import Grid
@@ -40,6 +40,7 @@ class HessianPlaneConfig(RectangleConfig, OneSolutionConfig):
             ConfigError: if the train split, whose Hessian it is, is not read.
         """
         super().check(name)
+        check_second_derivatives(self, name)
         if self.split == "test":
             raise ConfigError(
                 f"{name}.split", "must be train or both: the Hessian is the train loss's", self.split

@@ -33,7 +33,7 @@ def geometry(config: InterpolationConfig, trained: Trained) -> Line:
     if config.start_seed is not None:
         start, name = trained.fresh(config.start_seed), "fresh initialisation"
     else:
-        assert trained.initialisation is not None  # `needs_initialisation` is checked before work starts
+        assert trained.initialisation is not None  # `needs` is checked before work starts
         start, name = trained.initialisation, "initialisation"
     return Line.between(start, trained.solution, names=(name, trained.solution_name))
 

@@ -2,32 +2,41 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from study.errors import ConfigError, need_curvlinops
 from study.kinds.base import LandscapeConfig, Trained
 from study.landscape.direction_files import from_file
 from study.landscape.direction_spec import DirectionSpec
 from study.landscape.directions import Direction, difference, given
 from study.landscape.hessian import End, Objective, top_eigenpairs
+from study.training.data import LOSS
 
 RESIDUAL = 1e-3  # of an eigenvector, relative to the largest magnitude; its eigenvalue errs by the square
 NUMBERS = "eigenvalue, residual, slope"  # kept beside the vector's tensors; no parameter has such a name
 
 
+def check_second_derivatives(config: LandscapeConfig, name: str) -> None:
+    """Refuse what a landscape by the Hessian cannot have.
+
+    Raises:
+        ConfigError: if the extra is missing, or statistics follow the point: the Hessian is of the loss at
+            fixed ones.
+    """
+    need_curvlinops(f"{name}.kind", config.kind)
+    if config.batch_statistics == "recomputed":
+        rule = "must be frozen: the Hessian is the loss's at fixed statistics"
+        raise ConfigError(f"{name}.batch_statistics", rule, config.batch_statistics)
+
+
 def objective(config: LandscapeConfig, trained: Trained) -> Objective:
     """The mean cross-entropy of the training examples that the landscape reads, or would read."""
-    train = trained.data.train
-    count = len(train) if config.examples is None else min(config.examples, len(train))
-    read = train.take(count, config.subset_seed)
-    return Objective(
-        trained.model, partial(functional.cross_entropy, reduction="none"), read.inputs, read.targets
-    )
+    read = trained.data.train.subset(config.examples, config.subset_seed)
+    return Objective(trained.model, LOSS, read.inputs, read.targets)
 
 
 def eigenvectors(config: LandscapeConfig, trained: Trained, ranks: Sequence[int]) -> list[Direction]:
@@ -69,15 +78,14 @@ def eigenvectors(config: LandscapeConfig, trained: Trained, ranks: Sequence[int]
     return directions
 
 
-def configured(text: str, config: LandscapeConfig, trained: Trained) -> Direction:
-    """A direction that is not drawn, as `DirectionSpec` reads it.
+def configured(spec: DirectionSpec, config: LandscapeConfig, trained: Trained) -> Direction:
+    """A direction that is neither drawn nor an eigenvector, as `DirectionSpec` reads it.
 
-    Gradient and eigenvectors are of unit length; a difference and a file are as they are.
+    The gradient is of unit length; a difference and a file are as they are.
 
     Raises:
         ValueError: if there is no such direction.
     """
-    spec = DirectionSpec.parse(text)
     match spec.kind:
         case "difference":
             assert trained.initialisation is not None  # `needs` is checked before work starts
@@ -90,9 +98,6 @@ def configured(text: str, config: LandscapeConfig, trained: Trained) -> Directio
 
             kept = trained.solution.layout.flatten(trained.keep("gradient", find))
             return given(kept.to(trained.solution.flat), "gradient", {})
-        case "eigenvector":
-            (found,) = eigenvectors(config, trained, [spec.rank or 1])
-            return found
         case _:
             return from_file(str(spec.path), trained.solution.layout)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.analysis.measures import extremes
+from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Kind, Trained
 from study.kinds.bounded import BoundedConfig
@@ -22,6 +23,15 @@ class ThreePointsConfig(BoundedConfig):
 
     second: str = key("weights beside this run's solution: a run, RUN@UPDATE, or a .safetensors file")
     third: str = key("likewise, a third")
+
+    def check(self, name: str) -> None:
+        """Refuse a plane through two.
+
+        Raises:
+            ConfigError: if both others are the same weights.
+        """
+        if self.second == self.third:
+            raise ConfigError(f"{name}.third", f"must be other weights than {name}.second", self.third)
 
     @property
     def weights_named(self) -> dict[str, str]:

@@ -83,7 +83,7 @@ def completed(landscape: Landscape, _config: TrajectoryConfig) -> Landscape:
         values[f"{name}_at_projection"] = np.array([point.values[name] for point in projections])
     return replace(
         landscape,
-        companions={PATH: replace(path, values={**path.values, **values}, provenance={**path.provenance})},
+        companions={PATH: replace(path, values={**path.values, **values}, points={})},
     )
 
 

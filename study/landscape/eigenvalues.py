@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from study.landscape.hessian import Objective, extreme_eigenvalues
 from study.landscape.task import Task
+from study.landscape.threads import using_threads
 from study.landscape.weights import Weights
 
 
@@ -47,20 +48,25 @@ class EigenvalueReader:
     def at(self, weights: Weights) -> dict[str, float]:
         """By split, `smallest_eigenvalue`, `largest_eigenvalue` and `eigenvalue_ratio`, |λmin / λmax|.
 
-        NaN where the loss's second derivatives are not finite.
+        With `eigenvalue_residual`, the larger of both residuals relative to the larger magnitude: above the
+        tolerance where so many products were not enough. NaN where second derivatives are not finite. By one
+        thread, so that whoever reads them, the bits are the same.
         """
         values: dict[str, float] = {}
         for name, objective in self._objectives.items():
             prefix = f"{name}/" if name else ""
-            ends = extreme_eigenvalues(
-                objective.hessian(weights),
-                self._how.seed,
-                tolerance=self._how.tolerance,
-                most_products=self._how.products,
-            )
+            with using_threads(1):
+                ends = extreme_eigenvalues(
+                    objective.hessian(weights),
+                    self._how.seed,
+                    tolerance=self._how.tolerance,
+                    most_products=self._how.products,
+                )
+            scale = max(abs(ends.smallest), abs(ends.largest))
             values |= {
                 f"{prefix}smallest_eigenvalue": ends.smallest,
                 f"{prefix}largest_eigenvalue": ends.largest,
                 f"{prefix}eigenvalue_ratio": ends.ratio,
+                f"{prefix}eigenvalue_residual": ends.residual / scale if scale else 0.0,
             }
         return values

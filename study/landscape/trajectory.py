@@ -15,6 +15,7 @@ from study.landscape.weights import Weights, check_layouts
 Center = Literal["solution", "mean"]
 CENTERS: tuple[Center, ...] = get_args(Center)
 
+FEWEST = 3  # checkpoints that may span a plane
 BLOCK = 2**22  # float64 entries of all checkpoints that are held at once, 32 MiB
 FLATTEST = 1e-12
 """Second over first variance, below which float64 products of the checkpoints hold no second direction."""
@@ -66,8 +67,8 @@ def principal_plane(
     """
     if center not in CENTERS:
         raise ValueError(f"center must be one of {', '.join(CENTERS)}, got {center!r}")
-    if len(checkpoints) < 3:
-        raise ValueError(f"a trajectory needs at least 3 checkpoints, got {len(checkpoints)}")
+    if len(checkpoints) < FEWEST:
+        raise ValueError(f"a trajectory needs at least {FEWEST} checkpoints, got {len(checkpoints)}")
     check_layouts(checkpoints)
     solution = checkpoints[-1]
     products = _products(checkpoints)

@@ -238,7 +238,10 @@ class MlflowTracker:
         if self.upload_checkpoints == "ends":
             checkpoints = [*checkpoints[:1], *checkpoints[1:][-1:]]
         finished = record.holds("training.json")
-        wanted = [name for name in files if name.startswith(UPLOADED)] + (checkpoints if finished else [])
+        wanted = [name for name in files if name.startswith(UPLOADED)]
+        if self.upload_checkpoints == "ends":  # directions and bends are as large as checkpoints
+            wanted = [name for name in wanted if not name.endswith(".safetensors")]
+        wanted += checkpoints if finished else []
         for name in wanted:
             if sent.get(name) == files[name]:
                 continue

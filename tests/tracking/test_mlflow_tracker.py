@@ -168,6 +168,14 @@ def test_artifacts_have_their_fixed_names_and_bytes(tracked: Start, store: Store
         assert downloaded.read_bytes() == record.read(name)
 
 
+@pytest.mark.parametrize(("upload", "sent"), [("ends", False), ("all", True)])
+def test_kept_directions_go_with_all_checkpoints_only(tracked: Start, store: Store, upload: str, sent: bool):
+    record = tracked(f"tracking.upload_checkpoints={upload}", "landscape.line.directions=[gradient]").record
+    kept = "landscapes/line.gradient.safetensors"
+    assert record.holds(kept)
+    assert (kept in store.artifacts(store.run().info.run_id)) == sent
+
+
 def test_upload_checkpoints_all_later_adds_the_others(tracked: Start, store: Store):
     tracked()
     before = store.artifacts(store.run().info.run_id)
