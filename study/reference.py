@@ -52,7 +52,7 @@ def _own_keys(group: str, choice: str) -> Iterator[tuple[str, Entry]]:
     override = f"{group}=[{choice}]" if group == "landscape" else f"{group}={choice}"
     prefix = f"landscape.{choice}." if group == "landscape" else f"{section}."
     nested = [other for other in GROUPS if other.startswith(f"{group}/")]
-    given = [f"{key}='{GIVEN}'" for key in NEEDED.get(override, ())]
+    given = [f"{key}='{GIVEN}/{place}'" for place, key in enumerate(NEEDED.get(override, ()))]
     for name, entry in _keys([override, *given]).items():
         inner = any(name.startswith(f"{other.replace('/', '.')}.") for other in nested)
         if name.startswith(prefix) and not inner and not entry[2] and not name.endswith((".name", ".kind")):
@@ -96,7 +96,7 @@ def _table(group: str, by_choice: dict[str, dict[str, Entry]]) -> list[str]:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    if value == GIVEN:
+    if str(value).startswith(GIVEN):
         return "???"
     return str(value).lower() if isinstance(value, bool) else str(value)
 

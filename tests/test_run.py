@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from study import look as look_module
 from study import run as run_module
+from study import self_checks
 from study import train as train_module
 from study.analysis.curvature import Curvature
 from study.config import StudyConfig
@@ -138,13 +138,13 @@ def test_the_self_checks_hold(start: Start, plain_pictures: None, norm: str):
 def test_a_broken_engine_would_be_seen_by_the_self_check(
     start: Start, plain_pictures: None, monkeypatch: pytest.MonkeyPatch
 ):
-    measured = look_module.mean_loss
+    measured = self_checks.mean_loss
 
     def off(*arguments: object) -> object:
         value = measured(*arguments)
         return replace(value, loss=value.loss * (1 + 1e-5))
 
-    monkeypatch.setattr(look_module, "mean_loss", off)
+    monkeypatch.setattr(self_checks, "mean_loss", off)
     record = start().record
     assert record.latest()["line/train/self_check_training"] == pytest.approx(1e-5, rel=0.1)
     assert "Self-checks failed: line/train/self_check_training" in record.read("report.md").decode()
