@@ -35,23 +35,7 @@ class OneDnnLinear(TorchFunctionMode):
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    own = _opaque if torch.compiler.is_compiling() else _by_onednn
-    return own(input, weight, bias)
-
-
-def _by_onednn(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
-
-
-@torch.library.custom_op("study::linear", mutates_args=())
-def _opaque(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The same for `torch.compile`, which would have the weight a constant."""
-    return _by_onednn(input, weight, bias)
-
-
-@_opaque.register_fake
-def _shape(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return input.new_empty((*input.shape[:-1], weight.shape[0]))
 
 
 def _is_taken(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:

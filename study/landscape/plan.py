@@ -69,7 +69,7 @@ class EvaluationPlan:
         one. On an accelerator it is the number that fills `DEVICE_BYTES`, and as many points are taken at
         once as leave their weights and activations within it, `MOST_AT_ONCE` at most. Images lie
         channels-last where the model has a 2-D convolution and can be called with them. Linear layers in
-        float32 are oneDNN's on a processor, one point at a time.
+        float32 are oneDNN's on a processor, one point at a time, unless they are compiled.
 
         Args:
             model: in evaluation mode.
@@ -101,7 +101,7 @@ class EvaluationPlan:
             weights = sum(parameter.nbytes for parameter in model.parameters())
             fitting = budget // max(weights, activations * micro_batch)
             points_at_once = 1 if on_processor else min(max(fitting, 1), MOST_AT_ONCE)
-        by_onednn = on_processor and precision == "float32" and points_at_once == 1
+        by_onednn = on_processor and precision == "float32" and points_at_once == 1 and not compile
         return cls(
             micro_batch=micro_batch,
             channels_last=channels_last and probe.reads_channels_last,

@@ -71,6 +71,7 @@ def test_the_plan_takes_it_where_one_point_in_float32_is_read_on_a_processor():
     assert EvaluationPlan.by_rule(model, example).linear == "onednn"
     assert EvaluationPlan.by_rule(model, example, precision="bfloat16").linear == "torch"
     assert EvaluationPlan.by_rule(model, example, points_at_once=2).linear == "torch"
+    assert EvaluationPlan.by_rule(model, example, compile=True).linear == "torch"  # its compiler has its own
 
 
 def test_a_landscape_is_torchs_own_to_rounding(mlp, vectors, cross_entropy):
