@@ -56,7 +56,7 @@ def self_checks(
 
     stored = again("frozen")  # at a checkpoint, interpolated statistics are its own too
     checked = again(policy) if policy == "recomputed" else stored
-    as_trained = replace(plan, precision="float32", linear="torch")  # the arithmetic of the training loop
+    as_trained = replace(plan, precision="float32", onednn=False)  # the arithmetic of the training loop
     exact = stored if plan == as_trained else again("frozen", as_trained)
     model = _with_weights(trained.model, weights)
     found = {}

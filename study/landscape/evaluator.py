@@ -172,7 +172,7 @@ class Evaluator:
             functional_call(self.task.model, state, *arguments(batch.inputs))
 
     def _linear(self) -> AbstractContextManager[Any]:
-        return OneDnnLinear() if self.task.plan.linear == "onednn" else nullcontext()
+        return OneDnnLinear() if self.task.plan.linear_by_onednn else nullcontext()
 
     def _precision(self) -> torch.autocast:
         kind = torch.device(self.task.plan.device).type

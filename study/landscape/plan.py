@@ -37,7 +37,7 @@ class EvaluationPlan:
         compile: whether the forward pass goes through `torch.compile`.
         points_at_once: points that share one pass over the data.
         copies_inputs: whether a micro-batch is a copy of its examples, as the model writes to them.
-        linear: who computes linear layers, `onednn` or the library that torch takes itself.
+        onednn: whether oneDNN computes linear layers where it can; see `linear_by_onednn`.
     """
 
     micro_batch: int
@@ -47,7 +47,7 @@ class EvaluationPlan:
     compile: bool = False
     points_at_once: int = 1
     copies_inputs: bool = False
-    linear: Literal["onednn", "torch"] = "torch"
+    onednn: bool = False
 
     @classmethod
     def by_rule(
@@ -101,7 +101,6 @@ class EvaluationPlan:
             weights = sum(parameter.nbytes for parameter in model.parameters())
             fitting = budget // max(weights, activations * micro_batch)
             points_at_once = 1 if on_processor else min(max(fitting, 1), MOST_AT_ONCE)
-        by_onednn = on_processor and precision == "float32" and points_at_once == 1 and not compile
         return cls(
             micro_batch=micro_batch,
             channels_last=channels_last and probe.reads_channels_last,
@@ -110,8 +109,14 @@ class EvaluationPlan:
             compile=compile,
             points_at_once=points_at_once,
             copies_inputs=probe.writes_to_inputs,
-            linear="onednn" if by_onednn and OneDnnLinear.is_available() else "torch",
+            onednn=OneDnnLinear.is_available(),
         )
+
+    @property
+    def linear_by_onednn(self) -> bool:
+        """Whether linear layers are oneDNN's: in float32 on a processor, a point at a time, not compiled."""
+        here = torch.device(self.device).type == "cpu" and self.precision == "float32"
+        return self.onednn and here and self.points_at_once == 1 and not self.compile
 
     def smaller(self) -> "EvaluationPlan | None":
         """The plan that needs half the memory for activations; None if there is none."""

@@ -78,7 +78,7 @@ def test_a_given_micro_batch_is_taken_and_kept_in_the_provenance(mlp, vectors, c
         "compile": False,
         "points_at_once": 1,
         "copies_inputs": False,
-        "linear": "onednn",
+        "onednn": True,
     }
     assert json.loads(json.dumps(landscape.provenance, allow_nan=False)) == landscape.provenance
     with pytest.raises(ValueError, match="micro_batch must be at least 1, got 0"):
