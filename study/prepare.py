@@ -91,12 +91,12 @@ def prepare(
             if (needed := KINDS[own.kind].needs(own)) and source.record is None:
                 rule = f"must name a run: landscape.{name} needs its {needed}, which a file has not"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
+    _check_forward(config.model, model, data)
+    _check_last_batch(model, data, config.training.batch_size)
     _check_checkpoints(config, source, len(data.train))
     named = _load_named(config, model)
     _check_places(config, source, named, model, data)
     files = _read_files(config, model)
-    _check_forward(config.model, model, data)
-    _check_last_batch(model, data, config.training.batch_size)
     identity = identify(
         config,
         data_digest=data.digest,
