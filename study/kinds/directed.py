@@ -1,6 +1,6 @@
 """What the landscapes along directions share: which directions, and how they are scaled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +13,6 @@ from study.landscape.directions import (
     NORMALIZATIONS,
     Direction,
     Normalization,
-    orthogonalised,
     random_direction,
 )
 
@@ -118,12 +117,6 @@ class DirectedConfig(OneSolutionConfig):
         gaussian = all(spec.kind == "gaussian" for spec in self.specs)
         along = None if gaussian else ", ".join(self.directions)
         return {"directions": along, "normalization": self.normalization, "moved": moved}
-
-
-def orthogonal(axes: Sequence[Direction]) -> list[Direction]:
-    """Two directions, the second without its part along the first, of its own length."""
-    delta, eta = axes
-    return [delta, orthogonalised(eta, delta)]
 
 
 def _said(own: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Trained
-from study.kinds.directed import DirectedConfig, orthogonal
+from study.kinds.directed import DirectedConfig
 from study.kinds.rectangle import RectangleConfig
+from study.landscape.directions import orthogonalised
 from study.landscape.geometry import Geometry, Plane
 from study.landscape.grid import Grid
 
@@ -35,8 +36,9 @@ class DirectedPlaneConfig(RectangleConfig, DirectedConfig):
 
 def geometry(config: DirectedPlaneConfig, trained: Trained) -> Plane:
     """The plane through θ* along the two directions asked for."""
-    axes = config.axes(trained)
-    delta, eta = orthogonal(axes) if config.orthogonal else axes
+    delta, eta = config.axes(trained)
+    if config.orthogonal:
+        eta = orthogonalised(eta, delta)
     return Plane.through(trained.solution, delta, eta, trained.solution_name)
 
 

@@ -55,13 +55,10 @@ def eigenvectors(config: LandscapeConfig, trained: Trained, ranks: Sequence[int]
         hessian, gradient = loss.hessian(trained.solution), loss.gradient(trained.solution).double()
         found = {}
         for end, own in (("LA", [rank for rank in ranks if rank > 0]), ("SA", [-1] if -1 in ranks else [])):
-            pairs = (
-                top_eigenpairs(hessian, max(map(abs, own)), cast(End, end), tolerance=RESIDUAL)
-                if own
-                else None
-            )
+            if not own:
+                continue
+            pairs = top_eigenpairs(hessian, max(map(abs, own)), cast(End, end), tolerance=RESIDUAL)
             for rank in own:
-                assert pairs is not None
                 at = abs(rank) - 1
                 vector = torch.from_numpy(pairs.vectors[at])
                 numbers = [pairs.values[at], pairs.residuals[at], float(gradient.cpu() @ vector)]
