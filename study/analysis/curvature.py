@@ -1,7 +1,5 @@
 """The curvature of the loss at one set of weights: the spectrum of its second derivatives."""
 
-import io
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from study.analysis.density import SpectralDensity, spectral_density
 from study.analysis.trace import Trace, estimate_trace
-from study.files import write_atomically
+from study.landscape.archive import pack, unpack, write
 from study.landscape.hessian import eigenvalue_ratio, extreme_eigenvalues, top_eigenpairs
 
 FORMAT = "curvature/1"
@@ -200,13 +198,10 @@ class Curvature:
             for key, array in spectrum.arrays().items()
         }
         header = {
-            "format": FORMAT,
             "spectra": {name: spectrum.numbers() for name, spectrum in self.spectra.items()},
             "provenance": self.provenance,
         }
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
-        return buffer.getvalue()
+        return pack(FORMAT, header, arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Curvature":
@@ -215,16 +210,7 @@ class Curvature:
         Raises:
             ValueError: if the bytes are no curvature, or one of another format.
         """
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            header = json.loads(arrays["header"].item())
-        except Exception as error:
-            raise ValueError(f"not a curvature file: {error}") from error
-        found = header.get("format") if isinstance(header, dict) else None
-        if found != FORMAT:
-            raise ValueError(f"curvature format must be {FORMAT!r}, got {found!r}")
-
+        header, arrays = unpack(FORMAT, data)
         spectra = {}
         for name, numbers in header["spectra"].items():
             own = {key.removeprefix(f"{name}/"): array for key, array in arrays.items()}
@@ -233,8 +219,7 @@ class Curvature:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to `path`, atomically; `.npz` is added to a name that does not end in it."""
-        name = os.fspath(path)
-        write_atomically(name if name.endswith(".npz") else f"{name}.npz", self.to_bytes())
+        write(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Curvature":

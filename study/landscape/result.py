@@ -1,7 +1,5 @@
 """The result of an evaluation: values on a grid, with status, standard errors and provenance."""
 
-import io
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.files import write_atomically
+from study.landscape.archive import pack, unpack, write
 
 FORMAT = "landscape/1"
 
@@ -143,7 +141,6 @@ class Landscape:
     def to_bytes(self) -> bytes:
         """The `.npz` file as bytes; equal landscapes give equal bytes."""
         header = {
-            "format": FORMAT,
             "axes": list(self.axes),
             "points": {
                 name: {"coordinates": list(point.coordinates), "values": point.values}
@@ -158,15 +155,7 @@ class Landscape:
             f"companion/{name}": np.frombuffer(other.to_bytes(), np.uint8)
             for name, other in self.companions.items()
         }
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            allow_pickle=False,
-            header=np.array(json.dumps(header)),
-            status=self.status,
-            **arrays,
-        )
-        return buffer.getvalue()
+        return pack(FORMAT, header, {"status": self.status, **arrays})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Landscape":
@@ -175,15 +164,7 @@ class Landscape:
         Raises:
             ValueError: if the bytes are no landscape, or one of another format.
         """
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            header = json.loads(arrays["header"].item())
-        except Exception as error:
-            raise ValueError(f"not a landscape file: {error}") from error
-        found = header.get("format") if isinstance(header, dict) else None
-        if found != FORMAT:
-            raise ValueError(f"landscape format must be {FORMAT!r}, got {found!r}")
+        header, arrays = unpack(FORMAT, data)
 
         def group(prefix: str) -> dict[str, np.ndarray]:
             return {
@@ -205,8 +186,7 @@ class Landscape:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the landscape to `path`, atomically; `.npz` is added to a name that does not end in it."""
-        name = os.fspath(path)
-        write_atomically(name if name.endswith(".npz") else f"{name}.npz", self.to_bytes())
+        write(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Landscape":
