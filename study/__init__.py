@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from study.landscape.allocator import keep_freed_memory
     from study.landscape.curve import Curve
     from study.landscape.directions import Direction, difference, given, orthogonalised, random_direction
+    from study.landscape.eigenpairs import top_eigenpairs
     from study.landscape.eigenvalues import Eigenvalues
     from study.landscape.evaluate import evaluate
     from study.landscape.executors import Joblib, Ray, Serial
     from study.landscape.geometry import Line, Plane
     from study.landscape.grid import Grid
-    from study.landscape.hessian import Objective, top_eigenpairs
+    from study.landscape.hessian import Objective
     from study.landscape.result import Landscape, Status
     from study.landscape.store import PointStore
     from study.landscape.trajectory import principal_plane
@@ -55,7 +56,7 @@ _HOMES = {
     "orthogonalised": "landscape.directions",
     "principal_plane": "landscape.trajectory",
     "random_direction": "landscape.directions",
-    "top_eigenpairs": "landscape.hessian",
+    "top_eigenpairs": "landscape.eigenpairs",
 }
 
 __all__ = [

@@ -16,7 +16,7 @@ LONGEST = 350
 ALLOWED = {
     "landscape": {"study.files"},
     "training": {"study.files"},
-    "analysis": {"study.landscape", "study.files"},
+    "analysis": {"study.landscape"},
     "figures": {"study.landscape"},
     "tracking": {"study.record", "study.files", "study.errors"},
     "kinds": {

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 from study.analysis.density import SpectralDensity, spectral_density
 from study.analysis.trace import Trace, estimate_trace
 from study.landscape.archive import pack, unpack, write
-from study.landscape.hessian import eigenvalue_ratio, extreme_eigenvalues, top_eigenpairs
+from study.landscape.eigenpairs import eigenvalue_ratio, extreme_eigenvalues, top_eigenpairs
 
 FORMAT = "curvature/1"
 

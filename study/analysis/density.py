@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from study.landscape.hessian import dense
+from study.landscape.eigenpairs import dense
 from study.landscape.lanczos import lanczos
 
 WITHIN = 5.0

@@ -13,7 +13,8 @@ from study.kinds.base import LandscapeConfig, Trained
 from study.landscape.direction_files import from_file
 from study.landscape.direction_spec import DirectionSpec
 from study.landscape.directions import Direction, difference, given
-from study.landscape.hessian import End, Objective, top_eigenpairs
+from study.landscape.eigenpairs import End, top_eigenpairs
+from study.landscape.hessian import Objective
 from study.training.data import LOSS
 
 RESIDUAL = 1e-3  # of an eigenvector, relative to the largest magnitude; its eigenvalue errs by the square

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from study.landscape.hessian import Objective, extreme_eigenvalues
+from study.landscape.eigenpairs import extreme_eigenvalues
+from study.landscape.hessian import Objective
 from study.landscape.task import Task
 from study.landscape.threads import using_threads
 from study.landscape.weights import Weights

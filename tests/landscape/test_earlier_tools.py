@@ -10,10 +10,11 @@ from scipy import stats
 from torch import nn
 
 from study.landscape.directions import Direction, cosine, random_direction
+from study.landscape.eigenpairs import dense
 from study.landscape.evaluate import evaluate
 from study.landscape.geometry import Line, Plane
 from study.landscape.grid import Grid
-from study.landscape.hessian import Objective, dense
+from study.landscape.hessian import Objective
 from study.landscape.result import Landscape, Status
 from study.landscape.weights import Weights
 

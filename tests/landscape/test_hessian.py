@@ -14,13 +14,8 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from torch import Tensor, nn
 from torch.func import functional_call, hessian, jacrev
 
-from study.landscape.hessian import (
-    DENSE,
-    Objective,
-    dense,
-    extreme_eigenvalues,
-    top_eigenpairs,
-)
+from study.landscape.eigenpairs import DENSE, dense, extreme_eigenvalues, top_eigenpairs
+from study.landscape.hessian import Objective
 from study.landscape.lanczos import lanczos
 from study.landscape.weights import Weights
 
