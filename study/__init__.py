@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from study.analysis.matching import align
     from study.landscape.allocator import keep_freed_memory
     from study.landscape.curve import Curve
+    from study.landscape.direction_files import load_direction, save_direction
     from study.landscape.directions import Direction, difference, given, orthogonalised, random_direction
     from study.landscape.eigenpairs import top_eigenpairs
     from study.landscape.eigenvalues import Eigenvalues
@@ -53,9 +54,11 @@ _HOMES = {
     "find_curve": "analysis.curve_finding",
     "given": "landscape.directions",
     "keep_freed_memory": "landscape.allocator",
+    "load_direction": "landscape.direction_files",
     "orthogonalised": "landscape.directions",
     "principal_plane": "landscape.trajectory",
     "random_direction": "landscape.directions",
+    "save_direction": "landscape.direction_files",
     "top_eigenpairs": "landscape.eigenpairs",
 }
 
@@ -80,9 +83,11 @@ __all__ = [
     "find_curve",
     "given",
     "keep_freed_memory",
+    "load_direction",
     "orthogonalised",
     "principal_plane",
     "random_direction",
+    "save_direction",
     "top_eigenpairs",
 ]
 

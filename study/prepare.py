@@ -16,7 +16,7 @@ from study.config import CustomModelConfig, DataConfig, ModelConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
-from study.landscape.direction_files import from_file
+from study.landscape.direction_files import load_direction
 from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
 from study.record import Record
@@ -184,7 +184,7 @@ def _read_files(config: StudyConfig, model: nn.Module) -> dict[str, str]:
     for name, own in config.landscape.items():
         for entry, path in own.files_named:
             try:
-                digests[path] = from_file(path, Layout.of(model)).provenance["sha256"]
+                digests[path] = load_direction(path, Layout.of(model)).provenance["sha256"]
             except ValueError as error:
                 rule = f"must be a direction for this network ({error})"
                 raise ConfigError(f"landscape.{name}.{entry}", rule, path) from error

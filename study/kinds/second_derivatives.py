@@ -10,7 +10,7 @@ from torch import Tensor
 
 from study.errors import ConfigError, need_curvlinops
 from study.kinds.base import LandscapeConfig, Trained
-from study.landscape.direction_files import from_file
+from study.landscape.direction_files import load_direction
 from study.landscape.direction_spec import DirectionSpec
 from study.landscape.directions import Direction, difference, given
 from study.landscape.eigenpairs import End, top_eigenpairs
@@ -101,7 +101,7 @@ def configured(spec: DirectionSpec, config: LandscapeConfig, trained: Trained) -
             kept = trained.solution.layout.flatten(trained.keep("gradient", find))
             return given(kept.to(trained.solution.flat), "gradient", {})
         case _:
-            return from_file(str(spec.path), trained.solution.layout)
+            return load_direction(str(spec.path), trained.solution.layout)
 
 
 def quadratic(about: dict[str, float], at: np.ndarray, loss: float) -> np.ndarray:

@@ -17,7 +17,7 @@ SUFFIX = ".safetensors"
 _PROVENANCE = "provenance"  # one entry of metadata alone: safetensors orders several at random
 
 
-def save(direction: Direction, layout: Layout, path: str | os.PathLike[str]) -> None:
+def save_direction(direction: Direction, layout: Layout, path: str | os.PathLike[str]) -> None:
     """Write a direction, atomically: equal directions give equal bytes.
 
     Args:
@@ -40,10 +40,10 @@ def save(direction: Direction, layout: Layout, path: str | os.PathLike[str]) -> 
     write_atomically(name, safetensors.torch.save(tensors, metadata))
 
 
-def from_file(path: str | os.PathLike[str], layout: Layout) -> Direction:
+def load_direction(path: str | os.PathLike[str], layout: Layout) -> Direction:
     """The direction that a file holds, of the length it has there.
 
-    Its provenance names the file with its SHA-256, and repeats under `holds` what `save` was told.
+    Its provenance names the file with its SHA-256, and repeats under `holds` what `save_direction` was told.
 
     Args:
         path: a safetensors file with one floating-point tensor for each parameter, and no other.

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from study.landscape.direction_files import from_file, save
+from study.landscape.direction_files import load_direction, save_direction
 from study.landscape.directions import Direction, given, random_direction
 from study.landscape.geometry import Line
 from study.landscape.weights import Weights
@@ -29,8 +29,8 @@ def named(theta: Weights, **changes: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def test_a_direction_comes_back_to_the_bit_with_what_it_depends_on(theta, tmp_path):
     direction = random_direction(theta, seed=3)
-    save(direction, theta.layout, tmp_path / "new" / "delta.safetensors")
-    again = from_file(tmp_path / "new" / "delta.safetensors", theta.layout)
+    save_direction(direction, theta.layout, tmp_path / "new" / "delta.safetensors")
+    again = load_direction(tmp_path / "new" / "delta.safetensors", theta.layout)
     assert torch.equal(again.flat, direction.flat)
     assert again.provenance == {
         "kind": "file",
@@ -38,7 +38,7 @@ def test_a_direction_comes_back_to_the_bit_with_what_it_depends_on(theta, tmp_pa
         "sha256": hashlib.sha256((tmp_path / "new" / "delta.safetensors").read_bytes()).hexdigest(),
         "holds": direction.provenance,
     }
-    save(direction, theta.layout, tmp_path / "again.safetensors")
+    save_direction(direction, theta.layout, tmp_path / "again.safetensors")
     same = (tmp_path / "new" / "delta.safetensors").read_bytes()
     assert (tmp_path / "again.safetensors").read_bytes() == same, "equal directions, equal bytes"
 
@@ -46,7 +46,7 @@ def test_a_direction_comes_back_to_the_bit_with_what_it_depends_on(theta, tmp_pa
 def test_a_file_written_by_safetensors_itself_is_read_by_name(theta, tmp_path):
     tensors = named(theta)
     save_file(dict(reversed(tensors.items())), tmp_path / "mine.safetensors")
-    direction = from_file(tmp_path / "mine.safetensors", theta.layout)
+    direction = load_direction(tmp_path / "mine.safetensors", theta.layout)
     assert direction.provenance["holds"] is None
     moved = Line.through(theta, direction).at(2.0).named
     for name, tensor in tensors.items():
@@ -55,20 +55,20 @@ def test_a_file_written_by_safetensors_itself_is_read_by_name(theta, tmp_path):
 
 def test_save_writes_each_parameter_under_its_name(theta, tmp_path):
     direction = given(torch.arange(theta.layout.size).float(), "gradient", {})
-    save(direction, theta.layout, tmp_path / "gradient.safetensors")
+    save_direction(direction, theta.layout, tmp_path / "gradient.safetensors")
     tensors = load_file(tmp_path / "gradient.safetensors")
     assert set(tensors) == set(theta.named)
     for name, tensor in theta.layout.views(direction.flat).items():
         assert torch.equal(tensors[name], tensor), name
     with pytest.raises(ValueError, match=r"must end in \.safetensors, got '.*delta\.pt'"):
-        save(direction, theta.layout, tmp_path / "delta.pt")
+        save_direction(direction, theta.layout, tmp_path / "delta.pt")
 
 
 def test_a_direction_of_a_narrow_network_is_kept_in_full(tmp_path):
     theta = Weights.of(nn.Linear(3, 2).bfloat16())
     direction = Direction(torch.linspace(0.1, 0.9, 8), {})
-    save(direction, theta.layout, tmp_path / "delta.safetensors")
-    assert torch.equal(from_file(tmp_path / "delta.safetensors", theta.layout).flat, direction.flat)
+    save_direction(direction, theta.layout, tmp_path / "delta.safetensors")
+    assert torch.equal(load_direction(tmp_path / "delta.safetensors", theta.layout).flat, direction.flat)
 
 
 def with_nan(theta: Weights) -> torch.Tensor:
@@ -95,7 +95,7 @@ def test_a_file_of_something_else_is_refused_by_the_tensors_name(theta, tmp_path
     kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     save_file(kept, tmp_path / "mine.safetensors")
     with pytest.raises(ValueError, match=f"mine.safetensors.*{message}") as refused:
-        from_file(tmp_path / "mine.safetensors", theta.layout)
+        load_direction(tmp_path / "mine.safetensors", theta.layout)
     assert "\n" not in str(refused.value)
 
 
@@ -103,4 +103,4 @@ def test_what_is_no_safetensors_file_is_refused_by_the_files_name(theta, tmp_pat
     (tmp_path / "broken.safetensors").write_bytes(b"\x09" + bytes(20))
     for name in ("broken.safetensors", "absent.safetensors"):
         with pytest.raises(ValueError, match=f"{name} must hold a direction as safetensors"):
-            from_file(tmp_path / name, theta.layout)
+            load_direction(tmp_path / name, theta.layout)
