@@ -26,6 +26,7 @@ from study.training.data import DataSet
 
 PATIENCE = 20.0  # seconds that an interrupted sweep waits for the processes of its jobs to end
 LONGEST_TAG = 5000  # characters
+MOST_DEATHS_ALONE = 2  # of the process of one job, before it is given up
 SETTINGS = "comparison.json"  # in a sweep's record: what its comparison was made with
 
 log = logging.getLogger(__name__)
@@ -178,7 +179,8 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
     """Have the launcher run the jobs. Where it breaks down, those left are run again, the suspects singly.
 
     A process of a pool that is killed takes the pool with it: no other job of the batch ends. Each job that
-    was under way then is tried once more, alone; those that had not begun go on together.
+    was under way then is tried again, alone, where a death is its own and no other's: it is given up at the
+    second one. Those that had not begun go on together.
 
     Raises:
         ConfigError: if the launcher breaks down twice without one job having begun.
@@ -203,14 +205,21 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
                 raise ConfigError("hydra/launcher", rule, multirun.launcher) from error
             log.warning("the launcher broke down (%s): running what is left", in_one_line(error, 200))
         for job in suspects:
-            try:
-                multirun.launch([job.combination], task)
-            except Exception as error:  # as above
-                if _was_cut_short(job.record):
-                    job.record.set_state(
-                        State.KILLED, message=f"its process ended twice: {in_one_line(error, 200)}"
-                    )
+            _run_alone(multirun, job, task)
         waiting = [job for job in left if job not in suspects]
+
+
+def _run_alone(multirun: Multirun, job: Planned, task: Job) -> None:
+    """Run a job by itself; once more if its process dies, and given up if that dies too."""
+    for _attempt in range(MOST_DEATHS_ALONE):
+        try:
+            multirun.launch([job.combination], task)
+            return
+        except Exception as error:  # whatever a launcher raises
+            if not _was_cut_short(job.record):
+                return
+            why = in_one_line(error, 200)
+    job.record.set_state(State.KILLED, message=f"its process ended {MOST_DEATHS_ALONE} times, alone: {why}")
 
 
 def _conclude(
