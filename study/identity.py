@@ -9,7 +9,7 @@ from typing import Any
 from study.config import StudyConfig
 from study.keys import hashed
 
-NUMERICS_VERSION = 3  # raised by every change that gives other numbers from the same configuration
+NUMERICS_VERSION = 4  # raised by every change that gives other numbers from the same configuration
 HASH_LENGTH = 16
 TRAINING_SECTIONS = ("data", "model", "optimizer", "training")
 

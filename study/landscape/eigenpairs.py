@@ -12,6 +12,9 @@ from study.landscape.lanczos import lanczos
 DENSE = 64
 """Up to so many weights the whole matrix is written out: iterations would take as many products."""
 
+SETTLED = 8
+"""Over so many steps of the recursion an end must have moved by no more than the tolerance."""
+
 End = Literal["LA", "SA", "LM"]
 
 
@@ -112,10 +115,15 @@ def extreme_eigenvalues(
 ) -> Extremes:
     """λmin and λmax, both from one Lanczos recursion, in four vectors of memory.
 
+    A small residual alone says that some eigenvalue is near. Near zero, where a network has nearly all of
+    them, it is small before the recursion has seen that there are negative ones: so each end must have come
+    to rest besides (its values in later steps only move outwards).
+
     Args:
         operator: symmetric, (P, P).
         seed: of the vector that the recursion starts from.
-        tolerance: largest residual of either, relative to the larger magnitude of the two.
+        tolerance: largest residual of either, and largest move over `SETTLED` steps, relative to the larger
+            magnitude of the two.
         most_products: after which it ends in any case: the residual says how well.
 
     Returns:
@@ -128,12 +136,16 @@ def extreme_eigenvalues(
             return Extremes(np.nan, np.nan, np.nan, size)
         values = np.linalg.eigvalsh(matrix)
         return Extremes(float(values[0]), float(values[-1]), 0.0, size)
+    course: list[np.ndarray] = []  # both ends after each step
     for step, found in enumerate(islice(lanczos(operator, _start(size, seed)), most_products), start=1):
         if not np.isfinite(found.remainder):
             return Extremes(np.nan, np.nan, np.nan, step)
         values, vectors = found.eigenpairs()
+        course.append(values[[0, -1]])
         residual = float(found.remainder * abs(vectors[-1, [0, -1]]).max())
-        if residual <= tolerance * abs(values[[0, -1]]).max():
+        most = tolerance * abs(course[-1]).max()
+        settled = step > SETTLED and abs(course[-1] - course[-1 - SETTLED]).max() <= most
+        if residual <= most and settled:
             break
     return Extremes(float(values[0]), float(values[-1]), residual, step)
 

@@ -14,7 +14,8 @@ class Eigenvalues:
     """How the smallest and the largest eigenvalue of the Hessian are found at a point.
 
     Attributes:
-        tolerance: largest residual of either, relative to the larger magnitude of the two.
+        tolerance: largest residual of either, and largest move over the last steps, relative to the larger
+            magnitude of the two (`extreme_eigenvalues`).
         products: with the Hessian, at most.
         seed: of the vector that the iteration starts from.
     """

@@ -278,6 +278,19 @@ def test_the_extremes_are_the_ends_and_say_what_they_took(size):
         assert top_eigenpairs(operator, 2).products == calls[0]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_small_negative_end_is_found_behind_the_many_eigenvalues_at_zero(seed):
+    size = 20_000
+    rng = np.random.default_rng(seed)
+    bulk = 1e-3 * rng.standard_normal(size - 8)
+    known = np.concatenate([[4.6, 3.1, 2.2, 0.9, 0.4, -0.075, -0.05, -0.02], bulk])
+    operator = LinearOperator((size, size), matvec=lambda vector: known * vector, dtype=np.float64)
+    found = extreme_eigenvalues(operator, seed, tolerance=0.01)
+    assert found.largest == pytest.approx(4.6, abs=0.046)
+    assert found.smallest == pytest.approx(-0.075, abs=0.046)
+    assert found.products < 40
+
+
 def test_the_ratio_of_nothing_is_undefined():
     assert np.isnan(extreme_eigenvalues(diagonal(0.0)).ratio)
     assert extreme_eigenvalues(diagonal(0.0, -2.0)).ratio == np.inf
