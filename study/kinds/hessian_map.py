@@ -26,8 +26,8 @@ class HessianMapConfig(DirectedPlaneConfig):
     """The eigenvalue ratio over a plane along two directions."""
 
     eigenvalue_tolerance: float = key(
-        "largest residual of either eigenvalue, and largest move over eight steps of the iteration, relative to "
-        "the larger magnitude of the two",
+        "largest residual of either eigenvalue, and largest move over eight steps of the iteration, "
+        "relative to the larger magnitude of the two",
         above=0,
     )
     products: int = key("products with the Hessian at a point, at most", at_least=2)
