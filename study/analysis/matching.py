@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from study.analysis.symmetry import (
+    Group,
     Member,
-    PermutationGroup,
     Permutations,
     parameters_of,
     permutation_groups,
@@ -75,7 +75,7 @@ def align(
 
 
 def match_weights(
-    start: Weights, end: Weights, groups: Sequence[PermutationGroup], *, seed: int = 0, orders: int = 1
+    start: Weights, end: Weights, groups: Sequence[Group], *, seed: int = 0, orders: int = 1
 ) -> Matching:
     """Permutations π of the units of `end` that bring ‖θ₀ − π(θ₁)‖ down to a local minimum.
 
@@ -122,17 +122,17 @@ class _Pair:
 
     start: Mapping[str, Tensor]
     end: Mapping[str, Tensor]
-    members: Mapping[PermutationGroup, list[Member]]
-    along: Mapping[str, list[tuple[Member, PermutationGroup]]]
+    members: Mapping[Group, list[Member]]
+    along: Mapping[str, list[tuple[Member, Group]]]
 
     @classmethod
-    def of(cls, start: Weights, end: Weights, groups: Sequence[PermutationGroup]) -> "_Pair":
+    def of(cls, start: Weights, end: Weights, groups: Sequence[Group]) -> "_Pair":
         first, second = (
             {name: tensor.detach().cpu().double() for name, tensor in parameters_of(weights).items()}
             for weights in (start, end)
         )
         members = {group: [one for one in group.members if one.tensor in first] for group in groups}
-        along: dict[str, list[tuple[Member, PermutationGroup]]] = {name: [] for name in first}
+        along: dict[str, list[tuple[Member, Group]]] = {name: [] for name in first}
         for group, own in members.items():
             for member in own:
                 along[member.tensor].append((member, group))
@@ -163,7 +163,7 @@ class _Pair:
         moved = _ordered(self.end[name], self.along[name], permutations)
         return float(((self.start[name] - moved) ** 2).sum())
 
-    def _assigned(self, group: PermutationGroup, permutations: Permutations) -> Tensor:
+    def _assigned(self, group: Group, permutations: Permutations) -> Tensor:
         """The order of one group that maximises the inner product of the two, all other orders held."""
         gain = torch.zeros(group.size, group.size, dtype=torch.float64)
         for member in self.members[group]:
@@ -177,9 +177,7 @@ class _Pair:
         return torch.from_numpy(linear_sum_assignment(gain.numpy(), maximize=True)[1]).long()
 
 
-def _ordered(
-    tensor: Tensor, along: Iterable[tuple[Member, PermutationGroup]], permutations: Permutations
-) -> Tensor:
+def _ordered(tensor: Tensor, along: Iterable[tuple[Member, Group]], permutations: Permutations) -> Tensor:
     for member, group in along:
         tensor = tensor.index_select(member.dim, member.indices(permutations[group]))
     return tensor

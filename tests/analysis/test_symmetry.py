@@ -9,8 +9,8 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 from study.analysis.symmetry import (
+    Group,
     Member,
-    PermutationGroup,
     inverse,
     permutation_groups,
     permute,
@@ -116,7 +116,7 @@ def test_the_model_and_the_example_come_back_as_they_went_in(network, images):
 
 
 def test_orders_come_from_the_seed_and_the_size():
-    groups = [PermutationGroup(9, (Member("a", 0, 1),)), PermutationGroup(9, (Member("b", 0, 1),))]
+    groups = [Group(9, (Member("a", 0, 1),)), Group(9, (Member("b", 0, 1),))]
     first, again, other = (random_permutations(groups, seed) for seed in (3, 3, 4))
     assert all(torch.equal(first[group], again[group]) for group in groups)
     assert not torch.equal(first[groups[0]], other[groups[0]])
@@ -125,14 +125,14 @@ def test_orders_come_from_the_seed_and_the_size():
 
 def test_a_block_is_moved_as_a_whole():
     weights = Weights.of(nn.Linear(6, 2))
-    group = PermutationGroup(3, (Member("weight", 1, 2),))
+    group = Group(3, (Member("weight", 1, 2),))
     moved = permute(weights, {group: torch.tensor([2, 0, 1])})
     assert torch.equal(moved.named["weight"], weights.named["weight"][:, [4, 5, 0, 1, 2, 3]])
 
 
 @pytest.mark.parametrize("order", [[0, 1, 1], [0, 1], [1, 2, 3]])
 def test_what_is_no_permutation_is_refused(order):
-    group = PermutationGroup(3, (Member("weight", 0, 1),))
+    group = Group(3, (Member("weight", 0, 1),))
     with pytest.raises(ValueError, match="must be a permutation of 3 units"):
         permute(Weights.of(nn.Linear(6, 3)), {group: torch.tensor(order)})
 
@@ -142,7 +142,7 @@ def test_groups_of_another_network_are_refused(member):
     with pytest.raises(
         ValueError, match=f"must hold '{member.tensor}' with 3 entries along dim {member.dim}"
     ):
-        permute(Weights.of(nn.Linear(6, 3)), {PermutationGroup(3, (member,)): torch.arange(3)})
+        permute(Weights.of(nn.Linear(6, 3)), {Group(3, (member,)): torch.arange(3)})
 
 
 class Images(nn.Module):

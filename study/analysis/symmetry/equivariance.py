@@ -4,110 +4,17 @@ Each rule is a statement about one operation: if its inputs are permuted along t
 permuted along the axes that the rule returns. What that needs, the rule demands by tying and fixing axes.
 """
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from math import prod
-from typing import Any
 
-import torch
 from torch import nn
-from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
-from study.analysis.spaces import Axes, Axis, Spaces, in_blocks
+from study.analysis.symmetry.calls import Call, Rule, Rules, Value
+from study.analysis.symmetry.spaces import Axes, Axis, Spaces, in_blocks
 
 
-@dataclass(frozen=True)
-class Value:
-    """A tensor within the network.
-
-    Attributes:
-        shape: as the network was called.
-        axes: what lies along each of its dims.
-    """
-
-    shape: tuple[int, ...]
-    axes: Axes
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation of the network as it was called.
-
-    Attributes:
-        name: of the function, the method or the layer's class; None for what is not PyTorch's own.
-        args: tensors as `Value`, all else as it was.
-        kwargs: the same, by name.
-        own: the parameters and buffers of a layer, by name.
-        layer: where the operation is a layer.
-        shape: of the output; None if that is no tensor.
-    """
-
-    name: str | None
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    own: Mapping[str, Value]
-    layer: nn.Module | None
-    shape: tuple[int, ...] | None
-
-    @property
-    def operands(self) -> list[Value]:
-        """The tensors that it was called with, in order."""
-        return [leaf for leaf in tree_leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Value)]
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument, whether it was given by position or by name."""
-        return self.args[position] if position < len(self.args) else self.kwargs.get(name, default)
-
-
-Rule = Callable[[Spaces, Call, Value, tuple[int, ...]], Axes | None]
-"""From the call, its first operand and the shape of its output to the output's axes; None: not this way of
-calling it."""
-
-
-def carried(spaces: Spaces, call: Call) -> Axes:
-    """The axes of the output of an operation.
-
-    What no rule knows fixes all that it touches: the layers that feed it keep their order.
-    """
-    if call.shape is not None and _spelled(call.name) in ELEMENTWISE:
-        return _elementwise(spaces, call.operands, call.shape)
-    asks_for_shape = call.name in QUERIES or (call.name == "getattr" and call.args[1] in QUERIES)
-    if asks_for_shape and call.shape is None:
-        return ()
-    found = None
-    if call.shape is not None and call.name in RULES and call.args and isinstance(call.args[0], Value):
-        found = RULES[call.name](spaces, call, call.args[0], call.shape)
-    if found is None:
-        for value in (*call.operands, *call.own.values()):
-            spaces.fix(*value.axes)
-        return (None,) * len(call.shape or ())
-    return found
-
-
-def name_of(target: Any) -> str | None:
-    """The name of a function if it is PyTorch's own, or an operator."""
-    name = getattr(target, "__name__", "")
-    own = target is getattr or any(
-        getattr(home, name, None) is target for home in (torch, functional, operator)
-    )
-    return name if own else None
-
-
-def name_of_layer(layer: nn.Module) -> str | None:
-    """The name of a layer's class if it is PyTorch's own and does nothing besides: hooks may do anything."""
-    name = type(layer).__name__
-    altered = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
-    return name if getattr(nn, name, None) is type(layer) and not altered else None
-
-
-def _spelled(name: str | None) -> str:
-    """One spelling of a layer, a function and a method that works in place: `LeakyReLU`, `leaky_relu_`."""
-    return (name or "").lower().replace("_", "")
-
-
-def _elementwise(spaces: Spaces, operands: Iterable[Value], shape: tuple[int, ...]) -> Axes:
+def _aligned(spaces: Spaces, operands: Iterable[Value], shape: tuple[int, ...]) -> Axes:
     aligned: dict[int, Axis | None] = {}
     for value in operands:
         skipped = len(shape) - len(value.shape)
@@ -119,6 +26,14 @@ def _elementwise(spaces: Spaces, operands: Iterable[Value], shape: tuple[int, ..
             else:
                 aligned[dim] = axis
     return tuple(aligned.get(dim) for dim in range(len(shape)))
+
+
+def _elementwise(spaces: Spaces, call: Call, shape: tuple[int, ...]) -> Axes:
+    return _aligned(spaces, call.operands, shape)
+
+
+def _as_it_is(_spaces: Spaces, _call: Call, x: Value, _shape: tuple[int, ...]) -> Axes:
+    return x.axes
 
 
 def _linear_layer(spaces: Spaces, call: Call, x: Value, _shape: tuple[int, ...]) -> Axes | None:
@@ -275,7 +190,7 @@ def _matmul(spaces: Spaces, call: Call, x: Value, shape: tuple[int, ...]) -> Axe
         return None
     spaces.tie(x.axes[-1], other.axes[-2])
     leading = [Value(value.shape[:-2], value.axes[:-2]) for value in (x, other)]
-    return (*_elementwise(spaces, leading, shape[:-2]), x.axes[-2], other.axes[-1])
+    return (*_aligned(spaces, leading, shape[:-2]), x.axes[-2], other.axes[-1])
 
 
 ELEMENTWISE = frozenset[str]().union(
@@ -288,12 +203,10 @@ ELEMENTWISE = frozenset[str]().union(
     ("dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout", "featurealphadropout"),
     ("identity", "contiguous", "clone", "detach", "float", "double", "to"),
 )
-"""Operations that do the same to each entry, whatever its place; named as `_spelled` has them."""
+"""Operations that do the same to each entry, whatever its place; named as `spelled` has them."""
 
-QUERIES = frozenset(("size", "dim", "ndim", "numel", "shape", "dtype", "device"))
-"""What may be asked of a tensor and does not depend on its entries."""
-
-RULES: dict[str | None, Rule] = {
+OTHERS: dict[str | None, Rule] = {
+    "get_attr": _as_it_is,
     "Linear": _linear_layer,
     "linear": _linear_function,
     **{f"Conv{spatial}d": _convolution_layer for spatial in (1, 2, 3)},
@@ -318,3 +231,6 @@ RULES: dict[str | None, Rule] = {
     "pad": _padding,
     **dict.fromkeys(("matmul", "bmm"), _matmul),
 }
+
+PERMUTED = Rules(dict.fromkeys(ELEMENTWISE, _elementwise), OTHERS)
+"""How a permutation is carried."""
