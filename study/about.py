@@ -19,6 +19,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
     config, data, source = prepared.config, prepared.data, prepared.source
     init_seed, order_seed = seeds(config)
     seed = str(init_seed) if init_seed == order_seed else f"{init_seed}/{order_seed}"
+    words = [] if config.rescale == 1 else [f"rescaled by {config.rescale:g}"]
     if config.training.branch_at is not None:
         seed += f", from update {config.training.branch_at} on {branch_seed(config)}"
     name = " · ".join([
@@ -27,6 +28,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         config.optimizer.name,
         f"bs{config.training.batch_size}",
         f"seed {seed}",
+        *words,
     ])
     structured = shown(config)
     tags = {

@@ -20,6 +20,7 @@ from study.look import point_store
 from study.members import Member, Members
 from study.reading import Reading
 from study.record import Record
+from study.rescaled import FILE as RESCALED
 from study.saved import saved_model
 from study.source import TRAINING, checkpoint_name
 from study.training.checkpoints import decode_weights
@@ -153,7 +154,9 @@ def join(
 
 
 def solution_file(run: Member) -> str:
-    """Name of the last checkpoint of a run."""
+    """Name of the weights that a run looked at: its last checkpoint, or that one rescaled."""
+    if RESCALED in run.record.files():
+        return RESCALED
     return checkpoint_name(run.record.read_json(TRAINING)["checkpoints"][-1])
 
 

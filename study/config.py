@@ -201,6 +201,11 @@ class StudyConfig:
     checkpoint: str | None = key(
         "look at trained weights instead of training: a run, RUN@UPDATE, or a .safetensors file"
     )
+    rescale: float = key(
+        "factor on the hidden activations of the solution before it is looked at, which leaves the function "
+        "as it is (Dinh et al. 2017); 1 changes nothing",
+        above=0,
+    )
     reuse: bool = key("take what a run with the same configuration has finished", hashed=False)
     output_dir: str = key("folder that everything is written to", hashed=False)
 
@@ -233,7 +238,7 @@ class StudyConfig:
                 raise ConfigError("landscape", "names must be letters, digits, - and _", name)
 
 
-RESERVED = ("train", "test", "weights", "training", "curvature")
+RESERVED = ("train", "test", "weights", "training", "curvature", "rescaling")
 
 # The names that a schema may carry: a name set without the choice that brings its schema is a mistake.
 NAMES: dict[type, tuple[str, ...]] = {

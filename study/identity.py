@@ -76,6 +76,8 @@ def identify(
     }
     if config.curvature.name != "off":
         content["curvature"] = plain["curvature"]
+    if config.rescale != 1:
+        content["rescale"] = plain["rescale"]
     checkpoints = training if trained_here else {"checkpoint": checkpoint}
     return Identity(digest(content), digest(checkpoints), content)
 

@@ -20,6 +20,7 @@ from study.landscape.direction_files import load_direction
 from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
 from study.record import Record
+from study.rescaled import check_rescaling
 from study.source import Source, load_source, updates
 from study.training.checkpoints import load_weights
 from study.training.custom import own_code
@@ -96,6 +97,7 @@ def prepare(
     _check_checkpoints(config, source, len(data.train))
     named = _load_named(config, model)
     _check_places(config, source, named, model, data)
+    check_rescaling(config, model, data)
     files = _read_files(config, model)
     identity = identify(
         config,

@@ -124,7 +124,9 @@ def _subject(prepared: Prepared) -> str:
 def _whose(prepared: Prepared) -> str:
     """Seed and run, in words."""
     init_seed, _order = seeds(prepared.config)
-    return f"seed {init_seed}; run {prepared.identity.config_hash}"
+    factor = prepared.config.rescale
+    scale = "" if factor == 1 else f"solution rescaled by {factor:g}; "
+    return f"{scale}seed {init_seed}; run {prepared.identity.config_hash}"
 
 
 def _stated_errors(about: Mapping[str, Any]) -> list[str]:

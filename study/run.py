@@ -27,6 +27,8 @@ from study.landscape.weights import Weights
 from study.look import look, point_store
 from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
+from study.rescaled import FILE as RESCALED
+from study.rescaled import rescaled
 from study.source import TRAINING, checkpoint_name, checkpoints
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.train import train_once
@@ -150,6 +152,10 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         initialisation = source.initialisation or {}
     torch.set_num_threads(config.evaluation.threads)
     model = prepared.model
+    if config.rescale != 1:
+        solution, found = rescaled(model, prepared.data, solution, config.rescale)
+        record.write(RESCALED, save({key: own.contiguous() for key, own in solution.items()}))
+        record.log(found)
     load_weights(model, solution)
 
     def read_checkpoints() -> dict[int, Weights]:

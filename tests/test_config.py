@@ -258,7 +258,7 @@ CASES = {
             "products": 3,
             "lanczos_seed": 1,
         },
-        looking("hessian_map", points=3, products=6, eigenvalue_tolerance=1e-6),
+        looking("hessian_map", points=3, products=20, eigenvalue_tolerance=1e-6),
     ),
     "landscape/hessian_plane": Case(
         {
@@ -349,7 +349,7 @@ CASES = {
         section="comparison",
     ),
 }
-TOP_LEVEL = {"seed", "checkpoint", "reuse", "output_dir"}  # each has a test of its own below
+TOP_LEVEL = {"seed", "checkpoint", "rescale", "reuse", "output_dir"}  # each has a test of its own below
 LIKE_MNIST = {"data/fashion_mnist", "data/kmnist", "data/cifar10", "data/cifar100", "data/svhn"}
 KEYS = [
     (choice, key)
@@ -672,6 +672,14 @@ def test_checkpoint_takes_the_weights_of_another_run(observe, tmp_path):
     earlier = observe(small(checkpoint=f"{trained.prepared.identity.config_hash}@2"))
     assert earlier.done["landscapes/line.npz"] != trained.done["landscapes/line.npz"]
     assert earlier.prepared.identity.config_hash != looked.prepared.identity.config_hash
+
+
+def test_rescale_looks_at_another_point_with_the_same_function(observe):
+    before, after = observe(small()), observe(small(rescale=5.0))
+    assert "threads in train" not in after.done  # the same training
+    assert after.prepared.identity.training_hash == before.prepared.identity.training_hash
+    assert after.prepared.identity.config_hash != before.prepared.identity.config_hash
+    assert after.done["landscapes/line.npz"] != before.done["landscapes/line.npz"]
 
 
 def test_reuse_takes_what_is_finished(observe):
