@@ -5,9 +5,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
-from study.training.models import initialise
-from study.training.models.cnn import cnn
-from study.training.models.mlp import mlp as perceptron
+from study.models import initialise
+from study.models.cnn import cnn
+from study.models.mlp import mlp as perceptron
 
 _INPUT_SHAPE = (1, 28, 28)
 _NUM_CLASSES = 10

@@ -8,10 +8,10 @@ from omegaconf import DictConfig, OmegaConf
 from study.config import MlflowConfig, StudyConfig
 from study.identity import branch_seed, seeds
 from study.keys import hashed
+from study.models import count_parameters
 from study.paths import root
 from study.prepare import Prepared
 from study.tracking.tracker import without_credentials
-from study.training.models import count_parameters
 
 
 def about(prepared: Prepared) -> dict[str, Any]:

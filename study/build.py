@@ -1,40 +1,33 @@
 """From configuration to objects: one explicit choice for each name, no import of a configured target."""
 
-from dataclasses import fields
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from study.config import (
-    CnnConfig,
-    CustomDataConfig,
-    CustomModelConfig,
-    DataConfig,
-    DigitsConfig,
-    MlpConfig,
-    ModelConfig,
-    OptimizerConfig,
-    StudyConfig,
-    TorchvisionConfig,
-)
+from study.config import CustomDataConfig, DataConfig, DigitsConfig, StudyConfig, TorchvisionConfig
 from study.config_evaluation import ExecutorConfig, JoblibConfig, RayConfig
 from study.config_training import CosineConfig, MilestonesConfig, StepConfig, TrainingConfig
 from study.errors import ConfigError
 from study.identity import branch_seed
 from study.landscape.executors import Executor, Joblib, Ray, Serial
+from study.models import CustomModelConfig, ModelConfig, initialise
 from study.training import sources
 from study.training.custom import source_digest
 from study.training.data import Augmentation, DataSet, limit
-from study.training.models import initialise
-from study.training.models.cnn import cnn
-from study.training.models.custom import custom as custom_model
-from study.training.models.mlp import mlp
-from study.training.optimizers import build_optimizer, scaled_learning_rate
 from study.training.order import Branch
-from study.training.schedules import Budget, Constant, Cosine, Milestones, Schedule, Step, Warmup
+from study.training.schedules import (
+    Budget,
+    Constant,
+    Cosine,
+    Milestones,
+    Schedule,
+    Step,
+    Warmup,
+    scaled_learning_rate,
+)
 
 
 def executor(config: ExecutorConfig) -> Executor:
@@ -79,20 +72,9 @@ def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn
         ConfigError: if it is too large for this machine.
         ValueError: if the images are too small for it, or a custom model is not as it must be.
     """
-
-    def build() -> nn.Module:
-        match config:
-            case CnnConfig():
-                return cnn(data.input_shape, data.num_classes, config.conv_dropout, config.hidden_dropout)
-            case MlpConfig():
-                return mlp(data.input_shape, data.num_classes, config.widths, config.norm)
-            case CustomModelConfig():
-                return custom_model(config.path, config.arguments, data.input_shape, data.num_classes)
-            case _:
-                raise ConfigError("model.name", "must be a model known here", config.name)
-
     try:
-        network = initialise(build, init_seed).to(device)
+        built = initialise(lambda: config.build(data.input_shape, data.num_classes), init_seed)
+        network = built.to(device)
     except (RuntimeError, OverflowError, TypeError) as error:  # TypeError: beyond 64 bits
         rule = f"must be a network for {data.num_classes} classes that this machine can hold"
         raise ConfigError("model", rule, str(error).partition("\n")[0]) from error
@@ -107,19 +89,17 @@ def optimizer(config: StudyConfig, network: nn.Module) -> Optimizer:
     Raises:
         ConfigError: if no parameter is trainable.
     """
-    own: OptimizerConfig = config.optimizer
-    settings: dict[str, Any] = {entry.name: getattr(own, entry.name) for entry in fields(own)}
-    del settings["name"]
-    if "betas" in settings:
-        settings["betas"] = tuple(settings["betas"])
     training = config.training
-    settings["learning_rate"] = scaled_learning_rate(
-        own.learning_rate, training.batch_size, training.reference_batch_size, training.scale_learning_rate
+    learning_rate = scaled_learning_rate(
+        config.optimizer.base_rate,
+        training.batch_size,
+        training.reference_batch_size,
+        training.scale_learning_rate,
     )
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trainable:
         raise ConfigError("model", "must have at least one parameter to train", config.model.name)
-    return build_optimizer(own.name, trainable, **settings)
+    return config.optimizer.build(trainable, learning_rate)
 
 
 def schedule(config: TrainingConfig, updates_per_epoch: int) -> Schedule:

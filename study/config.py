@@ -15,6 +15,8 @@ from study.config_training import (
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
 from study.kinds import KINDS, LandscapeConfig
+from study.models import MODELS, ModelConfig
+from study.optimizers import OPTIMIZERS, OptimizerConfig
 
 
 @dataclass
@@ -57,87 +59,6 @@ class CustomDataConfig(DataConfig):
 
     path: str = key("package.module:attribute, a function that returns the data")
     arguments: dict[str, Any] = key("its keyword arguments")
-
-
-@dataclass
-class ModelConfig:
-    """A network."""
-
-    name: str = key("which network; set by the choice in the group `model`")
-
-
-@dataclass
-class CnnConfig(ModelConfig):
-    """The text's network of two convolutions (Listing 2)."""
-
-    conv_dropout: float = key("dropout after the pooling", at_least=0, below=1)
-    hidden_dropout: float = key("dropout after the hidden layer", at_least=0, below=1)
-
-
-@dataclass
-class MlpConfig(ModelConfig):
-    """Fully connected layers with ReLU."""
-
-    widths: list[int] = key("units of each hidden layer", at_least=1)
-    norm: str = key("normalization after each hidden layer", choices=("none", "batch"))
-
-
-@dataclass
-class CustomModelConfig(ModelConfig):
-    """Your own network."""
-
-    path: str = key("package.module:attribute, a function or class that returns a torch.nn.Module")
-    arguments: dict[str, Any] = key("its keyword arguments")
-
-
-@dataclass
-class OptimizerConfig:
-    """An optimiser."""
-
-    name: str = key("which optimiser; set by the choice in the group `optimizer`")
-    learning_rate: float = key("base learning rate", above=0)
-    weight_decay: float = key("weight decay, as the optimiser defines it", at_least=0)
-
-
-@dataclass
-class SgdConfig(OptimizerConfig):
-    """Stochastic gradient descent."""
-
-    momentum: float = key("momentum", at_least=0, below=1)
-    nesterov: bool = key("Nesterov's momentum")
-
-    def check(self, name: str) -> None:
-        """Refuse Nesterov without momentum.
-
-        Raises:
-            ConfigError: if `nesterov` is true and `momentum` zero.
-        """
-        if self.nesterov and self.momentum == 0:
-            raise ConfigError(f"{name}.momentum", "must be above 0 with nesterov=true", self.momentum)
-
-
-@dataclass
-class AdamConfig(OptimizerConfig):
-    """Adam, and AdamW with decoupled weight decay."""
-
-    betas: list[float] = key("decay of the two moment estimates", at_least=0, below=1, length=2)
-    eps: float = key("term added to the denominator", above=0)
-
-
-@dataclass
-class RmspropConfig(OptimizerConfig):
-    """RMSprop."""
-
-    alpha: float = key("decay of the squared-gradient average", at_least=0, below=1)
-    momentum: float = key("momentum", at_least=0, below=1)
-    eps: float = key("term added to the denominator", above=0)
-
-
-@dataclass
-class AdagradConfig(OptimizerConfig):
-    """Adagrad."""
-
-    eps: float = key("term added to the denominator", above=0)
 
 
 @dataclass
@@ -245,13 +166,7 @@ NAMES: dict[type, tuple[str, ...]] = {
     DigitsConfig: ("digits",),
     TorchvisionConfig: ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),
     CustomDataConfig: ("custom",),
-    CnnConfig: ("cnn",),
-    MlpConfig: ("mlp",),
-    CustomModelConfig: ("custom",),
-    SgdConfig: ("sgd",),
-    AdamConfig: ("adam", "adamw"),
-    RmspropConfig: ("rmsprop",),
-    AdagradConfig: ("adagrad",),
+    **{schema: (name,) for name, schema in [*MODELS.items(), *OPTIMIZERS.items()]},
     ScheduleConfig: ("constant",),
     CosineConfig: ("cosine",),
     StepConfig: ("step",),
@@ -271,13 +186,8 @@ SCHEMAS: dict[str, type] = {
     "data/digits": DigitsConfig,
     "data/torchvision": TorchvisionConfig,
     "data/custom": CustomDataConfig,
-    "model/cnn": CnnConfig,
-    "model/mlp": MlpConfig,
-    "model/custom": CustomModelConfig,
-    "optimizer/sgd": SgdConfig,
-    "optimizer/adam": AdamConfig,
-    "optimizer/rmsprop": RmspropConfig,
-    "optimizer/adagrad": AdagradConfig,
+    **{f"model/{name}": schema for name, schema in MODELS.items()},
+    **{f"optimizer/{name}": schema for name, schema in OPTIMIZERS.items()},
     "training/schedule/constant": ScheduleConfig,
     "training/schedule/cosine": CosineConfig,
     "training/schedule/step": StepConfig,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from study.config import ModelConfig
 from study.config_evaluation import EvaluationConfig
 from study.identity import NUMERICS_VERSION
 from study.keys import hashed
@@ -18,6 +17,7 @@ from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.store import PointStore
 from study.landscape.threads import using_threads
+from study.models import ModelConfig
 from study.reading import Reading
 from study.record import POINTS
 from study.self_checks import self_checks, stated_errors

@@ -12,13 +12,14 @@ from torch import nn
 
 from study import build
 from study.analysis.symmetry import permutation_groups
-from study.config import CustomModelConfig, DataConfig, ModelConfig, StudyConfig
+from study.config import DataConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
 from study.landscape.direction_files import load_direction
 from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
+from study.models import CustomModelConfig, ModelConfig
 from study.record import Record
 from study.rescaled import check_rescaling
 from study.source import Source, load_source, updates

@@ -5,14 +5,14 @@ from typing import Any
 
 from study import curvature
 from study.analysis.curvature import Curvature
-from study.config import CustomDataConfig, CustomModelConfig, StudyConfig
+from study.config import CustomDataConfig, StudyConfig
 from study.figures.export import render
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
+from study.models import CustomModelConfig, count_parameters
 from study.prepare import Prepared
 from study.record import Record
-from study.training.models import count_parameters
 
 FINAL = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "weights/norm")
 SELF_CHECK_TOLERANCE = {"self_check": 0.0, "self_check_training": 1e-6}

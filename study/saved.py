@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
-from study.config import NAMES, AugmentationConfig, DataConfig, ModelConfig
+from study.config import NAMES, AugmentationConfig, DataConfig
 from study.kinds import KINDS, LandscapeConfig
+from study.models import MODELS, ModelConfig
 from study.record import Record
 
 Section = TypeVar("Section")
@@ -31,7 +32,7 @@ def saved_model(record: Record) -> ModelConfig:
         ValueError: if the record is of another version of this project.
     """
     tree = _tree(record)["model"]
-    return _filled(_schema(ModelConfig, tree["name"]), tree, record)
+    return _filled(MODELS[tree["name"]], tree, record)
 
 
 def saved_landscapes(record: Record) -> dict[str, LandscapeConfig]:

@@ -34,6 +34,8 @@ from study.keys import Rule, walk
 from study.landscape.executors import Serial
 from study.landscape.result import Landscape
 from study.members import Members
+from study.models import initialise
+from study.models.mlp import mlp
 from study.paths import root
 from study.prepare import Prepared, prepare
 from study.record import COMPARISONS, Record
@@ -41,8 +43,6 @@ from study.resolve import composed, prepare_hydra, typed
 from study.run import progress, run
 from study.tracking.tracker import NullTracker, Tracker
 from study.training import sources
-from study.training.models import initialise
-from study.training.models.mlp import mlp
 from study.training.order import Branch
 
 CONF = root() / "conf"
@@ -225,8 +225,8 @@ CASES = {
         {"model.widths": None, "model.path": "own_code_for_config:net"},
     ),
     "optimizer/sgd": Case({**NAMED, **RATE, "momentum": 0.5, "nesterov": True}, DECAY),
-    "optimizer/adam": Case({**RATE, "name": "adamw", "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
-    "optimizer/adamw": Case({**RATE, "name": "adam", "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
+    "optimizer/adam": Case({**NAMED, **RATE, "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
+    "optimizer/adamw": Case({**NAMED, **RATE, "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
     "optimizer/rmsprop": Case({**NAMED, **RATE, "alpha": 0.5, "momentum": 0.5, "eps": 0.1}, DECAY),
     "optimizer/adagrad": Case({**NAMED, **RATE, "eps": 0.1}, DECAY),
     "training/epochs": Case({**BUDGET, "epochs": 1, "steps": {"steps": 3, "epochs": None}}, SCALED),

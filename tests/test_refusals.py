@@ -95,7 +95,7 @@ MISTAKES = {
     "landscape=[line] landscape.contour.points=5": "landscape.contour.points is no key of the configuration: the landscape contour is not among those chosen (landscape=[line])\n",
     "landscape=[] landscape.contour.points=5": "landscape.contour.points is no key of the configuration: the landscape contour is not among those chosen (landscape=[])\n",
     "data.root=x": "data.root is no key of the configuration with data=digits (it is one of data=mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn)\n",
-    "optimizer.momentum=0.5": "optimizer.momentum is no key of the configuration with optimizer=adam or adamw (it is one of optimizer=sgd, rmsprop)\n",
+    "optimizer.momentum=0.5": "optimizer.momentum is no key of the configuration with optimizer=adam (it is one of optimizer=rmsprop, sgd)\n",
     "training.schedule.gamma=0.5": "training.schedule.gamma is no key of the configuration with training/schedule=constant (it is one of training/schedule=step, milestones)\n",
     "+sede=1": "sede is no key of the configuration (did you mean 'seed'?), got 1",
     "+optimizer.learning_rat=1": "optimizer.learning_rat is no key of the configuration (did you mean 'optimizer.learning_rate'?), got 1",

@@ -16,6 +16,8 @@ LONGEST = 350
 ALLOWED = {
     "landscape": {"study.files"},
     "training": {"study.files"},
+    "models": {"study.keys", "study.errors", "study.training.custom"},
+    "optimizers": {"study.keys", "study.errors"},
     "analysis": {"study.landscape"},
     "figures": {"study.landscape"},
     "tracking": {"study.record", "study.files", "study.errors"},

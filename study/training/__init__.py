@@ -1,1 +1,1 @@
-"""Data, models, optimizers and the training loop: nothing of configuration, tracking or landscapes."""
+"""Data and the training loop: nothing of models, configuration, tracking or landscapes."""

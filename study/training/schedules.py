@@ -152,3 +152,32 @@ def _updates_per_epoch(examples: int, batch_size: int) -> int:
     if examples < 1 or batch_size < 1:
         raise ValueError(f"training needs examples and a batch size, got {examples} and {batch_size}")
     return math.ceil(examples / batch_size)
+
+
+def scaled_learning_rate(
+    learning_rate: float, batch_size: int, reference_batch_size: int, rule: str
+) -> float:
+    """The learning rate for `batch_size`, where `learning_rate` belongs to `reference_batch_size`.
+
+    Args:
+        learning_rate: Rate at the reference batch size.
+        batch_size: Examples an update.
+        reference_batch_size: Examples an update at which `learning_rate` was chosen.
+        rule: `none` keeps the rate; `linear` multiplies it by B / B₀ (Goyal et al. 2017, section 2.1); `sqrt`
+            by √(B / B₀), which keeps the variance of an update (Krizhevsky 2014, section 5).
+
+    Raises:
+        ValueError: If a batch size is below 1 or the rule is unknown.
+    """
+    for key, size in (("batch_size", batch_size), ("reference_batch_size", reference_batch_size)):
+        if size < 1:
+            raise ValueError(f"{key} must be at least 1, got {size}")
+    match rule:
+        case "none":
+            return learning_rate
+        case "linear":
+            return learning_rate * batch_size / reference_batch_size
+        case "sqrt":
+            return learning_rate * math.sqrt(batch_size / reference_batch_size)
+        case _:
+            raise ValueError(f"the learning rate's rule must be one of none, linear, sqrt, got {rule!r}")

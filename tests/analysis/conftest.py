@@ -9,9 +9,9 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from study.landscape.weights import Weights
-from study.training.models import initialise
-from study.training.models.cnn import cnn
-from study.training.models.mlp import mlp
+from study.models import initialise
+from study.models.cnn import cnn
+from study.models.mlp import mlp
 
 
 class Block(nn.Module):

@@ -9,8 +9,8 @@ from torch import nn
 from study.analysis.matching import align, match_weights
 from study.analysis.symmetry import permutation_groups, permute, random_permutations
 from study.landscape.weights import Weights
-from study.training.models import initialise
-from study.training.models.mlp import mlp
+from study.models import initialise
+from study.models.mlp import mlp
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -17,8 +17,8 @@ from study.analysis.symmetry import (
     random_permutations,
 )
 from study.landscape.weights import Weights
-from study.training.models import initialise
-from study.training.models.mlp import mlp
+from study.models import initialise
+from study.models.mlp import mlp
 
 
 def normalized(norm, *dims):

@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, StepLR
 
-from study.training.schedules import Budget, Constant, Cosine, Milestones, Schedule, Step, Warmup
+from study.training.schedules import (
+    Budget,
+    Constant,
+    Cosine,
+    Milestones,
+    Schedule,
+    Step,
+    Warmup,
+    scaled_learning_rate,
+)
 
 
 def torch_rates(make, base: float, epochs: int) -> list[float]:
@@ -101,3 +110,23 @@ def test_impossible_budgets_are_refused():
         Budget.epochs(3, examples=60, batch_size=0)
     with pytest.raises(ValueError, match="total_updates of at least 0"):
         Budget.steps(-1, examples=60, batch_size=5)
+
+
+def test_published_learning_rates():
+    # Goyal et al. 2017: 0.1 at 256 images becomes 3.2 at 8,192.
+    assert scaled_learning_rate(0.1, 8192, 256, "linear") == pytest.approx(3.2)
+    # Krizhevsky 2014: √k for k times the batch.
+    assert scaled_learning_rate(0.01, 1024, 128, "sqrt") == pytest.approx(0.01 * 2.8284271)
+    assert scaled_learning_rate(0.01, 1024, 128, "none") == 0.01
+
+
+@pytest.mark.parametrize("rule", ["none", "linear", "sqrt"])
+def test_the_reference_batch_size_has_the_rate_itself(rule: str):
+    assert scaled_learning_rate(0.3, 7, 7, rule) == pytest.approx(0.3)
+
+
+def test_bad_scaling_is_refused():
+    with pytest.raises(ValueError, match="none, linear, sqrt, got 'cubic'"):
+        scaled_learning_rate(0.1, 8, 8, "cubic")
+    with pytest.raises(ValueError, match="reference_batch_size must be at least 1, got 0"):
+        scaled_learning_rate(0.1, 8, 0, "linear")

@@ -3,8 +3,24 @@
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import nn
+
+from study.keys import key
+from study.models.base import ModelConfig
+
+
+@dataclass
+class MlpConfig(ModelConfig):
+    """Fully connected layers with ReLU."""
+
+    widths: list[int] = key("units of each hidden layer", at_least=1)
+    norm: str = key("normalization after each hidden layer", choices=("none", "batch"))
+
+    def build(self, input_shape: Sequence[int], outputs: int) -> nn.Module:
+        """See `mlp`."""
+        return mlp(input_shape, outputs, self.widths, self.norm)
 
 
 def mlp(

@@ -1,9 +1,25 @@
 """The convolutional network of the source text."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+from study.keys import key
+from study.models.base import ModelConfig, image_shape
+
+
+@dataclass
+class CnnConfig(ModelConfig):
+    """The text's network of two convolutions (Listing 2)."""
+
+    conv_dropout: float = key("dropout after the pooling", at_least=0, below=1)
+    hidden_dropout: float = key("dropout after the hidden layer", at_least=0, below=1)
+
+    def build(self, input_shape: Sequence[int], outputs: int) -> nn.Module:
+        """See `cnn`."""
+        return cnn(input_shape, outputs, self.conv_dropout, self.hidden_dropout)
 
 
 class TwoConvolutions(nn.Module):
@@ -55,15 +71,9 @@ def cnn(
         ValueError: If the input is no image of at least 6 x 6 pixels, `num_classes` is below 1, or a
             probability is not in [0, 1).
     """
-    if len(input_shape) != 3:
-        raise ValueError(f"cnn needs inputs of shape (channels, height, width), got {tuple(input_shape)}")
-    channels, height, width = input_shape
-    if min(height, width) < 6:
-        raise ValueError(f"cnn needs images of at least 6 x 6 pixels, got {height} x {width}")
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
-    for key, probability in (("conv_dropout", conv_dropout), ("hidden_dropout", hidden_dropout)):
+    channels, height, width = image_shape("cnn", input_shape, num_classes, smallest=6)
+    for name, probability in (("conv_dropout", conv_dropout), ("hidden_dropout", hidden_dropout)):
         if not 0 <= probability < 1:
-            raise ValueError(f"{key} must be at least 0 and below 1, got {probability}")
+            raise ValueError(f"{name} must be at least 0 and below 1, got {probability}")
     features = 64 * ((height - 4) // 2) * ((width - 4) // 2)
     return TwoConvolutions(channels, features, num_classes, conv_dropout, hidden_dropout)

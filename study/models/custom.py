@@ -1,15 +1,30 @@
 """A user's own model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from study.keys import key
+from study.models.base import ModelConfig
 from study.training.custom import call_attribute, own_code
 
 KEY = "model.path"  # of the configuration
+
+
+@dataclass
+class CustomModelConfig(ModelConfig):
+    """Your own network."""
+
+    path: str = key("package.module:attribute, a function or class that returns a torch.nn.Module")
+    arguments: dict[str, Any] = key("its keyword arguments")
+
+    def build(self, input_shape: Sequence[int], outputs: int) -> nn.Module:
+        """See `custom`."""
+        return custom(self.path, self.arguments, input_shape, outputs)
 
 
 def custom(

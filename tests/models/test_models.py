@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from study.training.models import count_parameters, initialise
-from study.training.models.cnn import cnn
-from study.training.models.custom import custom
-from study.training.models.mlp import mlp
+from study.models import count_parameters, initialise
+from study.models.cnn import cnn
+from study.models.custom import custom
+from study.models.mlp import mlp
 
 
 class PyTorchMnistExample(nn.Module):
