@@ -202,6 +202,7 @@ def _traces(view: _View, names: tuple[str, ...], path: np.ndarray | None) -> lis
             x=at_x,
             y=at_y,
             textposition="top center",
+            cliponaxis=False,  # names at the edge stay whole
             textfont={"color": COLOURS.paper, "shadow": "0 0 3px #000, 0 0 3px #000"},
             marker=point_marker(named, 9),
             **point_words(named),

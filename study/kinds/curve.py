@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from study.analysis.connectivity import barriers
@@ -21,6 +22,8 @@ from study.landscape.weights import Weights
 from study.training.data import LOSS
 
 STRAIGHT = "straight line"
+BEND, COURSE = "bend/", "losses"
+"""What is kept of the bend: its tensors, and the mini-batch loss before each update."""
 
 
 @dataclass
@@ -57,11 +60,16 @@ def geometry(config: CurveConfig, trained: Trained) -> Curve:
             learning_rate=config.learning_rate,
             seed=config.curve_seed,
         )
-        return found.bend.named
+        named = {f"{BEND}{name}": tensor for name, tensor in found.bend.named.items()}
+        return {**named, COURSE: torch.from_numpy(found.losses)}
 
-    bend = Weights(layout, layout.flatten(trained.keep("bend", find)).to(ends.start.flat), ends.start.buffers)
+    kept = trained.keep("bend", find)
+    named = {name.removeprefix(BEND): tensor for name, tensor in kept.items() if name != COURSE}
+    bend = Weights(layout, layout.flatten(named).to(ends.start.flat), ends.start.buffers)
     curve = Curve.between(ends.start, bend, ends.end, form=form, names=ends.names)
-    return replace(curve, provenance={**curve.provenance, **ends.about})
+    tenth = -(-len(kept[COURSE]) // 10)
+    course = {"first": float(kept[COURSE][:tenth].mean()), "last": float(kept[COURSE][-tenth:].mean())}
+    return replace(curve, provenance={**curve.provenance, **ends.about, "bend_loss": course})
 
 
 def grid(config: CurveConfig, _geometry: Geometry) -> Grid:
@@ -76,13 +84,18 @@ def companions(config: CurveConfig, _trained: Trained, geometry: Curve) -> Mappi
 
 
 def measures(landscape: Landscape, _config: CurveConfig) -> Mapping[str, float]:
-    """Barriers along the curve and, as `straight_…`, along the straight line; both lengths; the extremes."""
+    """Barriers along the curve and, as `straight_…`, along the straight line; both lengths; the extremes.
+
+    `first_bend_loss` and `last_bend_loss` are means over the first and the last tenth of the updates that
+    trained the bend: where the last is still falling, more of them find a lower curve.
+    """
     straight = barriers(landscape.companions[STRAIGHT])
     return {
         **barriers(landscape),
         **{f"straight_{name}": value for name, value in straight.items()},
         "length": landscape.provenance["length"],
         "distance": landscape.provenance["distance"],
+        **{f"{when}_bend_loss": value for when, value in landscape.provenance["bend_loss"].items()},
         **extremes(landscape),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 from torch.func import functional_call, hessian
 from torch.nn import functional
@@ -249,6 +249,10 @@ def test_a_curve_stands_beside_the_straight_line_and_its_bend_is_kept(
         max(line.values["train/loss"] - np.linspace(reached(outcome), reached(other), 5)), abs=1e-5
     )
     assert measures["curve/train/length"] >= measures["curve/train/distance"]
+    kept = load(outcome.record.read("landscapes/curve.bend.safetensors"))["losses"].numpy()
+    assert len(kept) == 30
+    assert measures["curve/train/first_bend_loss"] == pytest.approx(kept[:3].mean())
+    assert measures["curve/train/last_bend_loss"] == pytest.approx(kept[-3:].mean())
 
     def never(*_rest: Any, **_settings: Any) -> None:
         raise AssertionError("the bend was trained again")
