@@ -13,7 +13,7 @@ from study.config_training import (
     TrainingConfig,
 )
 from study.errors import ConfigError
-from study.keys import LARGEST_SEED, key
+from study.keys import LARGEST_SEED, key, walk
 from study.kinds import KINDS, LandscapeConfig
 from study.models import MODELS, ModelConfig
 from study.optimizers import OPTIMIZERS, OptimizerConfig
@@ -136,16 +136,15 @@ class StudyConfig:
         Raises:
             ConfigError: if a section's name or kind is not its choice's, or a landscape's name no file's.
         """
-        sections = {"training.schedule": self.training.schedule}
-        sections |= {
+        sections = {
             name: getattr(self, name)
             for name in ("data", "model", "optimizer", "curvature", "executor", "tracking")
         }
+        sections |= {name: own for name, _, own in walk(self) if name in GROUP_OF}
         for name, section in sections.items():
             if section.name not in NAMES[type(section)]:
-                rule = (
-                    f"is set by {name.replace('.', '/')}=CHOICE: must be {' or '.join(NAMES[type(section)])}"
-                )
+                choice = GROUP_OF.get(name, name)
+                rule = f"is set by {choice}=CHOICE: must be {' or '.join(NAMES[type(section)])}"
                 raise ConfigError(f"{name}.name", rule, section.name)
         for name, own in self.landscape.items():
             kinds = [kind.name for kind in KINDS.values() if kind.schema is type(own)]
@@ -158,6 +157,9 @@ class StudyConfig:
             if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
                 raise ConfigError("landscape", "names must be letters, digits, - and _", name)
 
+
+# The group of a section within a section.
+GROUP_OF = {"training.schedule": "training/schedule", "optimizer.base": "optimizer@optimizer.base"}
 
 RESERVED = ("train", "test", "weights", "training", "curvature", "rescaling")
 

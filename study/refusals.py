@@ -104,7 +104,7 @@ def _unknown_choice(path: str) -> str:
 def _not_a_choice(override: str) -> str | None:
     """What is wrong with an override that gives a group what is no choice, or has no key; None if nothing."""
     name, _, value = override.partition("=")
-    folder = root() / "conf" / name
+    folder = root() / "conf" / name.partition("@")[0]
     if not name.strip("+") or name.startswith("@"):
         return f"{override!r} must be KEY=VALUE: it has no key"
     if not folder.is_dir():

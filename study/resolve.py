@@ -22,7 +22,14 @@ from study.source import source_record
 
 CONFIG_NAME = "config"
 ROOT_VARIABLE = "STUDY_ROOT"  # the folder that holds `sweeps`, so that it is a group: +sweeps=NAME
-GROUPS = ("data", "model", "optimizer", "training", "training/schedule")  # what a training was chosen from
+GROUPS = (
+    "data",
+    "model",
+    "optimizer",
+    "optimizer@optimizer.base",
+    "training",
+    "training/schedule",
+)  # what a training was chosen from
 
 
 def prepare_hydra() -> Path:

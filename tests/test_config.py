@@ -229,6 +229,18 @@ CASES = {
     "optimizer/adamw": Case({**NAMED, **RATE, "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
     "optimizer/rmsprop": Case({**NAMED, **RATE, "alpha": 0.5, "momentum": 0.5, "eps": 0.1}, DECAY),
     "optimizer/adagrad": Case({**NAMED, **RATE, "eps": 0.1}, DECAY),
+    "optimizer/adadelta": Case({**NAMED, **RATE, "decay": 0.5, "eps": 0.1}, DECAY),
+    "optimizer/sam": Case(
+        {
+            **NAMED,
+            "rho": 0.1,
+            "adaptive": True,
+            **{f"base.{key}": value for key, value in {**NAMED, **RATE}.items()},
+            "base.momentum": 0.5,
+            "base.nesterov": True,
+        },
+        {"optimizer.base.weight_decay": 0.1},
+    ),
     "training/epochs": Case({**BUDGET, "epochs": 1, "steps": {"steps": 3, "epochs": None}}, SCALED),
     "training/steps": Case(
         {**BUDGET, "steps": 3, "epochs": {"steps": None, "epochs": 1}},

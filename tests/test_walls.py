@@ -40,6 +40,7 @@ OWNERS = {
     "cloudpickle": set(),
     "joblib": {"landscape/executors.py"},
     "curvlinops": {"landscape/hessian.py"},
+    "pytorch_optimizer": {"optimizers/sharpness_aware.py"},
 }
 # The modules that know configurations as OmegaConf has them; below, there are dataclasses only.
 OMEGACONF = OWNERS["hydra"] | {"about.py", "keys.py", "run.py", "saved.py"}

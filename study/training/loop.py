@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from study.training.checkpoints import TrainingState, snapshot
 from study.training.data import Augmentation, Examples
+from study.training.gradient import Gradient, NotFiniteError
 from study.training.order import Branch, Stretch, derive_generator, derive_seed, stretches
 from study.training.schedules import Budget, Schedule
 
@@ -130,7 +132,8 @@ def train(
         model: Gives logits, shape (B, classes).
         train_set: What is minimised.
         test_set: Evaluated beside it.
-        optimizer: Over the model's parameters. Its learning rates are those that the schedule multiplies.
+        optimizer: Over the model's parameters. Its learning rates are those that the schedule multiplies. Its
+            `step` is given a closure, and may call it twice or oftener: see `Gradient`.
         budget: When to end.
         schedule: The learning rate's factor before each update.
         batch_size: Examples an update; the last batch of an epoch may be shorter.
@@ -182,6 +185,9 @@ def train(
     def give_checkpoint(final: bool) -> None:
         on_checkpoint(Checkpoint(update, update / per_epoch, snapshot(model), final))
 
+    def smoothed_loss(inputs: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(model(inputs), targets, label_smoothing=label_smoothing)
+
     def run_epoch(epoch: int) -> str | None:
         """Trains for an epoch, or to the end of the budget. What went wrong, if anything did."""
         model.train()
@@ -202,18 +208,13 @@ def train(
                 inputs, targets = train_set.inputs[chosen], train_set.targets[chosen]
                 if augmentation is not None:
                     inputs = augmentation(inputs, augmenting)
-                buffers = [buffer.clone() for buffer in model.buffers()]
-                optimizer.zero_grad()
-                loss = cross_entropy(model(inputs), targets, label_smoothing=label_smoothing)
-                value = loss.item()
-                if not math.isfinite(value):
-                    for buffer, before in zip(model.buffers(), buffers, strict=True):
-                        buffer.copy_(before)  # batch statistics as after the last update taken
-                    return _divergence("mini-batch loss", update, epoch, value, rate)
-                loss.backward()
-                optimizer.step()
+                gradient = Gradient(model, optimizer, partial(smoothed_loss, inputs, targets))
+                try:
+                    optimizer.step(gradient)
+                except NotFiniteError as error:
+                    return _divergence(error.what, update, epoch, error.value, rate)
                 update += 1
-                bar.set_postfix_str(f"loss {value:.4f}", refresh=False)
+                bar.set_postfix_str(f"loss {gradient.loss:.4f}", refresh=False)
                 bar.update()
                 inside = update % per_epoch != 0 and update < budget.total_updates
                 if inside and checkpoint_asked_for():

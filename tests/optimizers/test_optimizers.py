@@ -59,6 +59,12 @@ def test_adagrad_divides_by_the_root_of_all_squares(steps):
     assert moved == pytest.approx(2 - 0.1 - 0.1 * 4 / 5)
 
 
+def test_adadelta_steps_by_the_ratio_of_root_mean_squares(steps):
+    # Zeiler 2012, algorithm 1: E[g²] = 0.1 g², E[Δ²] = 0 at first.
+    moved = steps("adadelta", [3.0], learning_rate=1.0, decay=0.9, eps=1e-2)
+    assert moved == pytest.approx(2 - 3 * math.sqrt(1e-2) / math.sqrt(0.1 * 9 + 1e-2))
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
@@ -67,6 +73,7 @@ def test_adagrad_divides_by_the_root_of_all_squares(steps):
         ("adamw", {"betas": (0.5, 0.75), "eps": 1e-3}),
         ("rmsprop", {"alpha": 0.5, "momentum": 0.25, "eps": 1e-3}),
         ("adagrad", {"eps": 1e-3}),
+        ("adadelta", {"eps": 1e-3}),
     ],
 )
 def test_each_setting_reaches_the_optimizer(make, name: str, settings: dict):
