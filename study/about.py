@@ -45,6 +45,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "tags": {key: value for key, value in tags.items() if value},
         "choices": prepared.choices,
         "identity": prepared.identity.content,
+        "loss_unit": data.task.loss_unit,
         "landscapes": list(config.landscape),
         "parameters": count_parameters(prepared.model),
         "settings": flat(hashed(config)),

@@ -24,7 +24,7 @@ from study.rescaled import FILE as RESCALED
 from study.saved import saved_model
 from study.source import TRAINING, checkpoint_name
 from study.training.checkpoints import decode_weights
-from study.training.data import LOSS, DataSet
+from study.training.data import DataSet
 
 SPLITS = ("train", "test")
 BRANCH_AT, BRANCH_SEED = "training.branch_at", "training.branch_seed"
@@ -139,12 +139,13 @@ def join(
     reading = Reading.of(data, SPLITS, config.examples, 0, evaluation)
     landscape = evaluate(
         model,
-        LOSS,
+        data.task.loss,
         reading.batches,
         Line.between(start, end),
         Grid.line(low, high, config.points),
+        loss_unit=data.task.loss_unit,
         executor=executor,
-        store=point_store(str(record.output_dir), network, pair.start.code_digests),
+        store=point_store(str(record.output_dir), network, pair.start.code_digests, data.task),
         on_point=on_point,
         **reading.settings,
     )

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from study.config import CustomDataConfig, DataConfig, DigitsConfig, StudyConfig, TorchvisionConfig
+from study.config import (
+    CustomDataConfig,
+    DataConfig,
+    DigitsConfig,
+    ImagesConfig,
+    StudyConfig,
+    TableConfig,
+    TorchvisionConfig,
+)
 from study.config_evaluation import ExecutorConfig, JoblibConfig, RayConfig
 from study.config_training import CosineConfig, MilestonesConfig, StepConfig, TrainingConfig
 from study.errors import ConfigError
@@ -28,6 +36,7 @@ from study.training.schedules import (
     Warmup,
     scaled_learning_rate,
 )
+from study.training.tables import TABLES
 
 
 def executor(config: ExecutorConfig) -> Executor:
@@ -58,6 +67,8 @@ def data_set(config: DataConfig) -> DataSet:
             data = sources.digits(config.image_size, config.test_fraction)
         case TorchvisionConfig():
             data = sources.from_torchvision(config.name, config.root, config.download)
+        case TableConfig():
+            data = TABLES[config.name](config.test_fraction)
         case CustomDataConfig():
             data = sources.custom(config.path, config.arguments)
         case _:
@@ -73,10 +84,10 @@ def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn
         ValueError: if the images are too small for it, or a custom model is not as it must be.
     """
     try:
-        built = initialise(lambda: config.build(data.input_shape, data.num_classes), init_seed)
+        built = initialise(lambda: config.build(data.input_shape, data.task.outputs), init_seed)
         network = built.to(device)
     except (RuntimeError, OverflowError, TypeError) as error:  # TypeError: beyond 64 bits
-        rule = f"must be a network for {data.num_classes} classes that this machine can hold"
+        rule = f"must be a network of {data.task.outputs} outputs that this machine can hold"
         raise ConfigError("model", rule, str(error).partition("\n")[0]) from error
     if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
         network = network.to(memory_format=torch.channels_last)  # faster on CPUs
@@ -141,6 +152,8 @@ def branch(config: StudyConfig, examples: int) -> Branch | None:
 
 def augmentation(config: DataConfig) -> Augmentation | None:
     """What is done to training images, or None."""
+    if not isinstance(config, ImagesConfig):
+        return None
     own = config.augmentation
     return Augmentation(own.crop_padding, own.flip) if own.crop_padding or own.flip else None
 

@@ -27,7 +27,7 @@ from study.training.data import DataSet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRAINED = ("test/loss", "test/accuracy", "gap/loss", "weights/norm")
+TRAINED = ("test/loss", "test/accuracy", "test/r2", "gap/loss", "weights/norm")
 """What training reached that is drawn like a measure."""
 
 FLAGS = (
@@ -146,7 +146,9 @@ def _compare_training(result: Comparison) -> None:
         result.left_out += left_out
         groups = {members.label(run): members.configuration(run) for run in members.runs}
         caption = f"{_subject(members)}; {len(curves)} trainings, whole splits evaluated after each epoch."
-        result.figures["training"] = training_figure(curves, groups, title="Training", caption=caption)
+        result.figures["training"] = training_figure(
+            curves, groups, title="Training", caption=caption, loss_unit=members.loss_unit
+        )
 
 
 def _compare_landscapes(name: str, result: Comparison) -> None:
@@ -270,7 +272,7 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         heights = ", ".join(f"{split} {height:.2g}" for split, height in highest.items())
         caption = (
             f"{_subject(members)}; θ(α) = (1 − α) θ_start + α θ_end, running statistics recomputed; "
-            f"{len(lines)} pairs; highest barrier: {heights} nats."
+            f"{len(lines)} pairs; highest barrier: {heights} {members.loss_unit}."
         )
         result.figures["between"] = between_figure(lines, groups, title="Between two minima", caption=caption)
 
@@ -287,7 +289,12 @@ def _compare_measures(result: Comparison) -> None:
     if keys and (measured or reached):
         title = "Measures by configuration"
         result.figures["measures"] = measures_figure(
-            table, [*reached, *measured], keys, title=title, caption=caption
+            table,
+            [*reached, *measured],
+            keys,
+            title=title,
+            caption=caption,
+            loss_unit=members.loss_unit,
         )
     if measured and "test/accuracy" in table and _varies(table["test/accuracy"]):
         columns = table[["configuration", "test/accuracy", *measured]]
@@ -301,6 +308,7 @@ def _compare_measures(result: Comparison) -> None:
             "configuration",
             title="Measures and test error",
             caption=f"{caption} ρ: Spearman's, over configurations, with a 95% interval from 8 on.",
+            loss_unit=members.loss_unit,
         )
 
 

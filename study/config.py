@@ -34,11 +34,17 @@ class DataConfig:
     name: str = key("which data set; set by the choice in the group `data`")
     train_examples: int | None = key("size of a fixed random subset to train on; null takes all", at_least=2)
     test_examples: int | None = key("size of a fixed random subset to test on; null takes all", at_least=2)
+
+
+@dataclass
+class ImagesConfig(DataConfig):
+    """A data set of images."""
+
     augmentation: AugmentationConfig = key("random changes of the training images")
 
 
 @dataclass
-class DigitsConfig(DataConfig):
+class DigitsConfig(ImagesConfig):
     """scikit-learn's 1,797 digits; no network needed."""
 
     image_size: int = key("height and width to which the 8×8 images are resized", at_least=8, at_most=256)
@@ -46,7 +52,7 @@ class DigitsConfig(DataConfig):
 
 
 @dataclass
-class TorchvisionConfig(DataConfig):
+class TorchvisionConfig(ImagesConfig):
     """A data set whose files torchvision finds or downloads."""
 
     root: str = key("folder of the files, as torchvision lays them out", hashed=False)
@@ -54,8 +60,15 @@ class TorchvisionConfig(DataConfig):
 
 
 @dataclass
-class CustomDataConfig(DataConfig):
-    """Your own data."""
+class TableConfig(DataConfig):
+    """A table of scikit-learn's; no network needed."""
+
+    test_fraction: float = key("share of the examples in the test split", above=0, below=1)
+
+
+@dataclass
+class CustomDataConfig(ImagesConfig):
+    """Your own data, images or not."""
 
     path: str = key("package.module:attribute, a function that returns the data")
     arguments: dict[str, Any] = key("its keyword arguments")
@@ -167,6 +180,7 @@ RESERVED = ("train", "test", "weights", "training", "curvature", "rescaling")
 NAMES: dict[type, tuple[str, ...]] = {
     DigitsConfig: ("digits",),
     TorchvisionConfig: ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),
+    TableConfig: ("diabetes", "breast_cancer", "wine"),
     CustomDataConfig: ("custom",),
     **{schema: (name,) for name, schema in [*MODELS.items(), *OPTIMIZERS.items()]},
     ScheduleConfig: ("constant",),
@@ -187,6 +201,7 @@ NAMES: dict[type, tuple[str, ...]] = {
 SCHEMAS: dict[str, type] = {
     "data/digits": DigitsConfig,
     "data/torchvision": TorchvisionConfig,
+    "data/table": TableConfig,
     "data/custom": CustomDataConfig,
     **{f"model/{name}": schema for name, schema in MODELS.items()},
     **{f"optimizer/{name}": schema for name, schema in OPTIMIZERS.items()},

@@ -11,8 +11,9 @@ from study.config_curvature import GAUSS_NEWTON, HESSIAN, SpectrumConfig, TopCon
 from study.figures.export import render
 from study.figures.spectrum import Density, density_figure, eigenvalues_figure
 from study.landscape.hessian import Objective
+from study.landscape.result import NATS
 from study.landscape.weights import Weights
-from study.training.data import LOSS, DataSet
+from study.training.data import DataSet
 
 STEM = "curvature"
 """Name of its files and of its metrics."""
@@ -31,7 +32,7 @@ def measure(
     micro_batch: int | None,
     on_matrix: Progress | None = None,
 ) -> Curvature:
-    """The curvature of the mean cross-entropy over a fixed subset of the train split.
+    """The curvature of the mean loss over a fixed subset of the train split.
 
     Args:
         config: how much of it, and on how many examples.
@@ -42,7 +43,7 @@ def measure(
         on_matrix: called with (matrices done, matrices in all).
     """
     read = data.train.subset(config.examples, config.subset_seed)
-    objective = Objective(model, LOSS, read.inputs, read.targets, micro_batch)
+    objective = Objective(model, data.task.loss, read.inputs, read.targets, micro_batch)
     makers = {
         HESSIAN: partial(objective.hessian, solution),
         GAUSS_NEWTON: partial(objective.gauss_newton, solution),
@@ -58,7 +59,12 @@ def measure(
         seed=config.probe_seed,
         quadrature=quadrature,
     )
-    about = {"examples": len(read), "population": len(data.train), "parameters": solution.layout.size}
+    about = {
+        "examples": len(read),
+        "population": len(data.train),
+        "parameters": solution.layout.size,
+        "loss_unit": data.task.loss_unit,
+    }
     return Curvature.of({name: makers[name] for name in config.matrices}, probing, about, on_matrix)
 
 
@@ -116,7 +122,10 @@ def pictures(curvature: Curvature, caption: str) -> Mapping[str, bytes]:
     }
     if densities:
         dimension = curvature.provenance["parameters"]
-        figure = density_figure(densities, dimension, title="Spectrum at the solution", caption=caption)
+        loss_unit = curvature.provenance.get("loss_unit", NATS)
+        figure = density_figure(
+            densities, dimension, loss_unit=loss_unit, title="Spectrum at the solution", caption=caption
+        )
     else:
         top = {name: own.eigenvalues for name, own in finite.items()}
         figure = eigenvalues_figure(top, title="Largest eigenvalues at the solution", caption=caption)

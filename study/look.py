@@ -21,7 +21,7 @@ from study.models import ModelConfig
 from study.reading import Reading
 from study.record import POINTS
 from study.self_checks import self_checks, stated_errors
-from study.training.data import LOSS
+from study.training.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,11 @@ def look(
     ) -> Landscape:
         return evaluate(
             trained.model,
-            LOSS,
+            trained.data.task.loss,
             reading.batches,
             geometry,
             grid,
+            loss_unit=trained.data.task.loss_unit,
             batch_statistics=policy,
             tolerance=tolerance,
             eigenvalues=eigenvalues,
@@ -97,16 +98,19 @@ def look(
     return Look(landscape, measures)
 
 
-def point_store(output_dir: str, model: ModelConfig, code_digests: Mapping[str, str]) -> PointStore:
+def point_store(
+    output_dir: str, model: ModelConfig, code_digests: Mapping[str, str], task: Task
+) -> PointStore:
     """Where finished points of a network are kept between starts, for every run in `output_dir`.
 
     Args:
         output_dir: as the run's.
         model: its network.
         code_digests: of its own code.
+        task: what it was trained for, which says what loss is read.
     """
     about = {
-        "loss": "cross-entropy",
+        "loss": task.loss_name,
         "model": hashed(model),
         "code": dict(code_digests),
         "numerics": NUMERICS_VERSION,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from study.curvature import STEM as CURVATURE
 from study.kinds import LandscapeConfig
-from study.landscape.result import Landscape
+from study.landscape.result import NATS, Landscape
 from study.record import Record
 from study.saved import saved_landscapes
 from study.source import TRAINING
@@ -17,7 +17,9 @@ from study.source import TRAINING
 SEEDS = ("seed", "training.init_seed", "training.order_seed", "training.branch_seed")
 """Settings that make replicates of one configuration."""
 
-BY_TRAINING = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "weights/norm")
+BY_TRAINING = (
+    "train/loss", "train/accuracy", "train/r2", "test/loss", "test/accuracy", "test/r2", "weights/norm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Member:
     def diverged(self) -> bool:
         """Whether its training diverged, so that it has no landscape."""
         return "diverged" in self.record.read_json("state.json")["tags"]
+
+    @property
+    def loss_unit(self) -> str:
+        """What its loss of an example is counted in."""
+        return self.about.get("loss_unit", NATS)
 
     @property
     def data_digest(self) -> str:
@@ -111,6 +118,11 @@ class Members:
         runs.sort(key=lambda run: [places[key][repr(run.settings.get(key))] for key in (*keys, *seeds)])
         return cls(tuple(runs), keys, seeds)
 
+    @property
+    def loss_unit(self) -> str:
+        """What losses of an example are counted in; all units where runs differ in it."""
+        return " or ".join(dict.fromkeys(run.loss_unit for run in self.runs))
+
     def configuration(self, run: Member) -> str:
         """The settings that make a run's configuration, in words: `batch_size 64, optimizer adam`."""
         return self._words(run, self.keys) or "all runs"
@@ -139,7 +151,9 @@ class Members:
         reached = {key: run.values[key] for key in BY_TRAINING if key in run.values}
         if {"train/loss", "test/loss"} <= reached.keys():
             reached["gap/loss"] = reached["test/loss"] - reached["train/loss"]
-            reached["gap/accuracy"] = reached["train/accuracy"] - reached["test/accuracy"]
+        for score in ("accuracy", "r2"):
+            if {f"train/{score}", f"test/{score}"} <= reached.keys():
+                reached[f"gap/{score}"] = reached[f"train/{score}"] - reached[f"test/{score}"]
         prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE))
         measured = {key: value for key, value in run.values.items() if key.startswith(prefixes)}
         return {

@@ -26,6 +26,7 @@ from study.source import Source, load_source, updates
 from study.training.checkpoints import load_weights
 from study.training.custom import own_code
 from study.training.data import DataSet
+from study.training.tasks import Classification
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,7 @@ def prepare(
     code = build.code_digests(config)
     data = load(config.data).to(config.training.device)
     model = build.model(config.model, data, init_seed, config.training.device)
-    augmentation = build.augmentation(config.data)
-    if augmentation is not None:
-        augmentation(data.train.inputs[:1], torch.Generator())  # refuses what is no image, or too small
+    _check_task(config, data)
     build.optimizer(config, model)
     build.branch(config, len(data.train))
     build.executor(config.executor)
@@ -110,6 +109,24 @@ def prepare(
         versions={"torch": torch.__version__},
     )
     return Prepared(config, choices, data, model, source, named, identity)
+
+
+def _check_task(config: StudyConfig, data: DataSet) -> None:
+    """Refuse what the data do not allow in training: random changes of what is no image, smoothed numbers.
+
+    Raises:
+        ConfigError: naming the key.
+        ValueError: if images are too small to be augmented.
+    """
+    augmentation = build.augmentation(config.data)
+    if augmentation is not None:
+        if data.train.inputs.ndim != 4:
+            rule = f"must do nothing to inputs that are no images (C, H, W), but {data.input_shape}"
+            raise ConfigError("data.augmentation", rule, augmentation)
+        augmentation(data.train.inputs[:1], torch.Generator())
+    smoothing = config.training.label_smoothing
+    if smoothing and not isinstance(data.task, Classification):
+        raise ConfigError("training.label_smoothing", "must be 0 where targets are no classes", smoothing)
 
 
 def _check_checkpoints(config: StudyConfig, source: Source | None, examples: int) -> None:
@@ -210,7 +227,7 @@ def _check_writable(output_dir: str) -> None:
 
 
 def _check_forward(config: ModelConfig, model: nn.Module, data: DataSet) -> None:
-    """Refuse a network whose weights cannot be looked at, or that does not give one logit a class.
+    """Refuse a network whose weights cannot be looked at, or that does not give what the task asks for.
 
     Raises:
         ConfigError: naming what it has or gives instead.
@@ -229,8 +246,8 @@ def _check_forward(config: ModelConfig, model: nn.Module, data: DataSet) -> None
         with guard, torch.random.fork_rng(devices=[]), torch.inference_mode():
             given = copy.deepcopy(model).train(training)(examples.clone())
         shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
-        if shape != (len(examples), data.num_classes):
-            raise ConfigError("model", f"must give {data.num_classes} logits an example", shape)
+        if shape != (len(examples), data.task.outputs):
+            raise ConfigError("model", f"must give {data.task.outputs} outputs an example", shape)
 
 
 def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:

@@ -131,10 +131,10 @@ def _unreadable(override: str) -> str:
 
 def _near_key(full: str, error: BaseException) -> str:
     """What helps over a key that is none: who has it, its section's keys, or else the nearest by default."""
-    section, _, last = full.rpartition(".")
     for cause in _causes(error):
         schema, at = getattr(cause, "object_type", None), getattr(cause, "full_key", None)
-        if section and is_dataclass(schema) and at == full:
+        section, _, last = str(at or "").rpartition(".")
+        if section and is_dataclass(schema) and f"{full}.".startswith(f"{at}."):
             names = [entry.name for entry in fields(schema)]
             return (
                 _elsewhere(section, last, schema)

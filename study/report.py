@@ -10,11 +10,11 @@ from study.figures.export import render
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
+from study.members import BY_TRAINING
 from study.models import CustomModelConfig, count_parameters
 from study.prepare import Prepared
 from study.record import Record
 
-FINAL = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "weights/norm")
 SELF_CHECK_TOLERANCE = {"self_check": 0.0, "self_check_training": 1e-6}
 
 
@@ -69,7 +69,7 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
         lines += [f"**The training diverged**: {tags['diverged']}. No landscape is drawn of it.", ""]
     if "checkpoint" in about["tags"]:
         lines += [f"The weights are those of {about['tags']['checkpoint']}.", ""]
-    final = [(key, values[key]) for key in FINAL if key in values]
+    final = [(key, values[key]) for key in BY_TRAINING if key in values]
     if final:
         lines += ["## Training", "", *_table(["after training", "value"], final), ""]
     for name in config.landscape:
@@ -108,7 +108,7 @@ def broken_checks(name: str, values: dict[str, float]) -> list[str]:
 def closing_table(record: Record) -> list[tuple[str, float]]:
     """What a finished run shows on the terminal: the end of training, and each landscape's measures."""
     values = record.latest()
-    shown = [(key, values[key]) for key in FINAL if key in values]
+    shown = [(key, values[key]) for key in BY_TRAINING if key in values]
     skipped = ("train/", "test/", "weights/", "training/")
     return shown + [item for item in values.items() if not item[0].startswith(skipped)]
 

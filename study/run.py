@@ -206,7 +206,7 @@ def _look(
                 replace(trained, keep=partial(kept, record, stem)),
                 build.executor(study.executor),
                 study.training.threads,
-                point_store(study.output_dir, study.model, prepared.identity.code_digests)
+                point_store(study.output_dir, study.model, prepared.identity.code_digests, prepared.data.task)
                 if study.reuse
                 else None,
                 on_point,

@@ -21,7 +21,8 @@ def saved_data(record: Record) -> DataConfig:
         ValueError: if the record is of another version of this project.
     """
     tree = _tree(record)["data"]
-    tree["augmentation"] = _filled(AugmentationConfig, tree["augmentation"], record)
+    if "augmentation" in tree:
+        tree["augmentation"] = _filled(AugmentationConfig, tree["augmentation"], record)
     return _filled(_schema(DataConfig, tree["name"]), tree, record)
 
 

@@ -15,7 +15,6 @@ from study.landscape.survey import Survey
 from study.landscape.task import Task
 from study.landscape.weights import Weights
 from study.reading import Reading
-from study.training.data import LOSS
 from study.training.loop import EVALUATION_BATCH, mean_loss
 
 
@@ -49,7 +48,8 @@ def self_checks(
     def again(batch_statistics: BatchStatistics, plan: EvaluationPlan = plan) -> dict[str, float]:
         """The values at those weights, by the engine as it was planned, apart from the landscape."""
         settings = {**reading.settings, "device": executor.device}
-        task = Task.of(trained.model, LOSS, reading.batches, batch_statistics, **settings)
+        loss = trained.data.task.loss
+        task = Task.of(trained.model, loss, reading.batches, batch_statistics, **settings)
         with for_few(executor).open(Survey(replace(task, plan=plan), here, keep_examples=False)) as mapper:
             ((_coordinates, measured),) = mapper([()])
         return measured.values
@@ -58,11 +58,12 @@ def self_checks(
     checked = again(policy) if policy == "recomputed" else stored
     as_trained = replace(plan, precision="float32", onednn=False)  # the arithmetic of the training loop
     exact = stored if plan == as_trained else again("frozen", as_trained)
+    task = trained.data.task
     model = _with_weights(trained.model, weights)
     found = {}
     for split, examples in reading.splits.items():
         loss = f"{split}/loss"
-        by_training = mean_loss(model, examples, EVALUATION_BATCH).loss
+        by_training = mean_loss(model, examples, EVALUATION_BATCH, task).loss
         found[f"{split}/self_check"] = abs(there[loss] - checked[loss])
         found[f"{split}/self_check_training"] = abs(exact[loss] - by_training) / max(abs(by_training), 1e-12)
         if layers_with_running_statistics(model):

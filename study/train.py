@@ -123,6 +123,7 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
         data.train,
         data.test,
         build.optimizer(config, model),
+        task=data.task,
         budget=budget,
         schedule=build.schedule(training, budget.updates_per_epoch),
         batch_size=training.batch_size,

@@ -164,9 +164,9 @@ def test_the_line_has_the_loss_of_every_mix_of_the_two(members, settings: StudyC
         small, large = states
         load_weights(model, {name: (1 - alpha) * small[name] + alpha * large[name] for name in small})
         for split in ("train", "test"):
-            expected = mean_loss(model, getattr(data, split), 100)
+            expected = mean_loss(model, getattr(data, split), 100, data.task)
             assert landscape.values[f"{split}/loss"][place] == pytest.approx(expected.loss, rel=1e-6)
-            assert landscape.values[f"{split}/accuracy"][place] == pytest.approx(expected.accuracy)
+            assert landscape.values[f"{split}/accuracy"][place] == pytest.approx(expected.score)
     for name, run in zip(("start", "end"), found.runs, strict=True):
         loss = landscape.points[name].values["train/loss"]
         assert loss == pytest.approx(run.values["train/loss"], rel=1e-6)

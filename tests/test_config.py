@@ -119,9 +119,10 @@ class Case:
     section: str = ""
 
 
-DATA = {"train_examples": 48, "test_examples": 24, "augmentation.crop_padding": 2, "augmentation.flip": True}
+SIZES = {"train_examples": 48, "test_examples": 24}
+DATA = {**SIZES, "augmentation.crop_padding": 2, "augmentation.flip": True}
 NAMED = {"name": Refused("elsewhere")}
-TORCHVISION_BASE = {"data.image_size": None}
+NO_IMAGE_SIZE = {"data.image_size": None}
 RATE = {"learning_rate": 0.3, "weight_decay": 0.2}
 DECAY = {"optimizer.weight_decay": 0.1}
 BUDGET = {
@@ -207,6 +208,12 @@ def looking(name: str, **base: Any) -> dict[str, Any]:
 
 CASES = {
     "data/digits": Case({**NAMED, **DATA, "image_size": 9, "test_fraction": 0.3}),
+    **{
+        f"data/{name}": Case(
+            {**SIZES, "name": "wine" if name != "wine" else "diabetes", "test_fraction": 0.3}, NO_IMAGE_SIZE
+        )
+        for name in ("diabetes", "breast_cancer", "wine")
+    },
     "data/custom": Case(
         {**NAMED, **DATA, "path": "own_code_for_config:other_data", "arguments": {"shift": 2.0}},
         {"data.image_size": None, "data.path": "own_code_for_config:data"},
@@ -214,7 +221,7 @@ CASES = {
     **{
         f"data/{name}": Case(
             {**DATA, "name": "mnist" if name != "mnist" else "svhn", "root": "/elsewhere", "download": False},
-            TORCHVISION_BASE,
+            NO_IMAGE_SIZE,
         )
         for name in ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn")
     },

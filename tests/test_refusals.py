@@ -34,6 +34,10 @@ def number():
     return 3
 
 
+def numbers():
+    return 2 * ((torch.ones(4, 5), torch.arange(4.0)),)
+
+
 def lost():
     return {}["key"]
 
@@ -160,11 +164,15 @@ MISTAKES = {
     "training.device=quantum": "training.device must be a device of this machine, as cpu or cuda:0, got 'quantum'",
     "data.train_examples=5000": "data.train_examples must be from 1 to 1437, the size of that split of digits, got 5000",
     "data=mnist data.root=. data.download=false": "data set 'mnist': the files ",
+    "data=diabetes model=mlp training.label_smoothing=0.1": "training.label_smoothing must be 0 where targets are no classes, got 0.1\n",
+    "data=wine model=mlp data.augmentation.flip=true": "data.augmentation.flip is no key of the configuration with data=diabetes or breast_cancer or wine (it is one of data=digits, ",
+    "data=wine": "cnn needs inputs of shape (channels, height, width), got (13,)",
+    "data=custom data.path=own_for_refusals:numbers model=mlp data.augmentation.flip=true": "data.augmentation must do nothing to inputs that are no images (C, H, W), but (5,), got ",
     "data.augmentation.crop_padding=28": "crop_padding must be smaller than the image, 28 x 28 pixels, got 28",
     "checkpoint=nothing": "checkpoint must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file",
     "checkpoint=there.safetensors": "checkpoint must be a file that exists, got 'there.safetensors'",
-    "model=mlp model.widths=[1000000000000000]": "model must be a network for 10 classes that this machine can hold, got ",
-    "model=mlp model.widths=[10000000000000000000000]": "model must be a network for 10 classes that this machine can hold, got ",
+    "model=mlp model.widths=[1000000000000000]": "model must be a network of 10 outputs that this machine can hold, got ",
+    "model=mlp model.widths=[10000000000000000000000]": "model must be a network of 10 outputs that this machine can hold, got ",
     "output_dir=": "output_dir must be a folder, got ''\n",
     "output_dir=own_for_refusals.py": "output_dir must be a folder that can be written to (File exists), got ",
     "output_dir=own_for_refusals.py/below": "output_dir must be a folder that can be written to (Not a directory), got ",
@@ -181,9 +189,9 @@ MISTAKES = {
     f"{OWN}:nothing": "model must have at least one parameter to train, got 'custom'\n",
     f"{OWN}:frozen": "model must have at least one parameter to train, got 'custom'\n",
     f"{OWN}:double": "model.path 'own_for_refusals:double' raised RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Double on torch.float32 inputs of shape (2, 1, 28, 28)\n",
-    f"{OWN}:Net +model.arguments.kind=pair": "model must give 10 logits an example, got 'tuple'\n",
+    f"{OWN}:Net +model.arguments.kind=pair": "model must give 10 outputs an example, got 'tuple'\n",
     f"{OWN}:Net +model.arguments.complex=true": "model must have weights to look at (every parameter must be real, 'other' is torch.complex64), got 'custom'\n",
-    "model=custom model.path=own_for_refusals:flat": "model must give 10 logits an example, got (2, 3)",
+    "model=custom model.path=own_for_refusals:flat": "model must give 10 outputs an example, got (2, 3)",
     "model=custom model.path=own_for_refusals:flat model.arguments.x=1": "model.arguments.x is an argument of your own code: it must be given as +model.arguments.x=VALUE",
     "data=custom data.path=own_for_refusals:data": "data.path 'own_for_refusals:data' must return a DataSet or ",
     "data=custom data.path=own_for_refusals:negative": "own_for_refusals:negative: targets must be classes counted from 0, got -3 as the smallest and 0 as the largest\n",

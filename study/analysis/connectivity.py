@@ -7,7 +7,7 @@ from study.landscape.result import Landscape
 
 
 def barriers(landscape: Landscape) -> dict[str, float]:
-    """The barriers between two minima, of the loss in nats and, where there is an accuracy, of the error.
+    """The barriers between two minima, of the loss in its unit and, where there is an accuracy, of the error.
 
     `barrier` is max over α ∈ [0, 1] of L(α) − [(1 − α) L(0) + α L(1)] (Entezari et al. 2022, equation 1);
     `barrier_from_mean` is the same against (L(0) + L(1)) / 2, the reference of Frankle et al. 2020 (section

@@ -7,7 +7,7 @@ from study.landscape.result import Landscape, Status
 
 
 def extremes(landscape: Landscape) -> dict[str, float]:
-    """Minimum and maximum loss in nats over grid and special points, and how many cells diverged.
+    """Minimum and maximum loss, in its unit, over grid and special points, and how many cells diverged.
 
     The maximum is infinite as soon as one cell diverged; the minimum is over the others, infinite if there
     is none.
@@ -27,7 +27,7 @@ def extremes(landscape: Landscape) -> dict[str, float]:
 
 
 def largest_rise(landscape: Landscape) -> float:
-    """The largest L(α₂) − L(α₁) over 0 ≤ α₁ < α₂ ≤ 1, in nats: zero means monotone (Lucas et al. 2021).
+    """The largest L(α₂) − L(α₁) over 0 ≤ α₁ < α₂ ≤ 1: zero means monotone (Lucas et al. 2021).
 
     Args:
         landscape: a line, of one split; its special points count.
@@ -46,7 +46,7 @@ def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
 
     Args:
         landscape: about one solution, of one split; its special point is the centre.
-        rise: in nats, positive.
+        rise: in the loss's unit, positive.
 
     Returns:
         The extents; `basin_reaches_edge`, 1 where the basin reaches the edge of the grid, so that its width

@@ -15,8 +15,8 @@ from matplotlib.patches import Patch
 from study.figures.curve import Curve
 from study.figures.marks import Mark, marks, name_above
 from study.figures.overlay import (
-    AXES,
     END,
+    ERROR,
     Limits,
     check_runs,
     draw_curve,
@@ -24,7 +24,7 @@ from study.figures.overlay import (
     set_value_axis,
 )
 from study.figures.panels import compose_panels, hide_labels, looks, name_panel, panel_grid, span
-from study.figures.style import COLOURS, STROKES, name_coordinate, styled
+from study.figures.style import COLOURS, STROKES, name_coordinate, styled, unit
 from study.landscape.result import Landscape
 
 SIZES = {"linewidth": 0.9, "markersize": 2.6}
@@ -143,7 +143,7 @@ def _line_panels(
             limits = _limits(value, np.concatenate([curve.y for curve in curves.values()]))
             for index, (name, own) in enumerate(panels.items()):
                 axes = grid[index * len(kept) + row]
-                _set_axes(axes, value, across, limits, parameter_label)
+                _set_axes(axes, value, runs[0].part.loss_unit, across, limits, parameter_label)
                 for run in own:
                     if id(run) in curves:
                         notes += _draw(axes, curves[id(run)], run, limits, band=band and value == "loss")
@@ -194,7 +194,7 @@ def _stored(value: str) -> str:
 
 
 def _curve(part: Landscape, value: str) -> Curve:
-    """The curve of a row: the loss in nats, the accuracy or the error in percent."""
+    """The curve of a row: the loss in its unit, the accuracy or the error in percent."""
     curve = Curve.of(part, _stored(value), 1.0 if value == "loss" else 100.0)
     return replace(curve, y=100.0 - curve.y) if value == "error" else curve
 
@@ -204,9 +204,11 @@ def _limits(value: str, y: np.ndarray) -> Limits:
     return Limits(-4.0, 104.0, log=False) if value == "accuracy" else Limits.about(y, linear=value != "loss")
 
 
-def _set_axes(axes: Axes, value: str, across: tuple[float, float], limits: Limits, label: str) -> None:
+def _set_axes(
+    axes: Axes, value: str, loss_unit: str, across: tuple[float, float], limits: Limits, label: str
+) -> None:
     axes.set_xlim(across)
-    set_value_axis(axes, limits, AXES[value])
+    set_value_axis(axes, limits, ERROR if value == "error" else unit(value, loss_unit))
     if value == "accuracy":
         axes.set_yticks([0, 20, 40, 60, 80, 100])
     name_coordinate(axes.xaxis, label)

@@ -25,7 +25,6 @@ from study.figures.style import (
     COLOURS,
     GREEK,
     LABEL_SIZE,
-    UNITS,
     WIDTH,
     compose,
     name_coordinate,
@@ -64,7 +63,7 @@ def contour_figure(
         split: one of `landscape.splits`.
         title: above the picture.
         caption: below it.
-        value: what to draw: `loss` in nats per example, `accuracy` in percent, or `eigenvalue_ratio`.
+        value: what to draw: `loss` in its unit, `accuracy` in percent, or `eigenvalue_ratio`.
         path: (α, β) of an optimiser's checkpoints, (K, 2), drawn over the plane with its two ends marked;
             special points at the checkpoints between them are neither marked nor named.
         axis_labels: of the axes, by their names in the landscape.
@@ -89,7 +88,7 @@ def contour_figure(
         }
         fills, lines, handles = draw_plane(axes, plane, chosen, value, names, path)
         if fills is not None:
-            label = unit(value, split if len(landscape.splits) > 1 else "")
+            label = unit(value, landscape.loss_unit, split if len(landscape.splits) > 1 else "")
             draw_colour_bar(figure, axes, fills, chosen, label)
         compose(
             figure,
@@ -210,7 +209,7 @@ def draw_colour_bar(
     axes: Axes | list[Axes],
     fills: QuadContourSet,
     chosen: np.ndarray,
-    label: str = UNITS["loss"],
+    label: str,
 ) -> Colorbar:
     """A colour bar with every level labelled, for one picture or for several that share their levels."""
     bar = figure.colorbar(fills, ax=axes, pad=0.03, fraction=0.06, aspect=22, use_gridspec=False)

@@ -35,7 +35,7 @@ SYMBOLS = {
 
 
 def cell_facts(part: Landscape) -> np.ndarray:
-    """Loss in nats, accuracy in percent, status and eigenvalue ratio of every cell, as words.
+    """Loss, accuracy in percent, status and eigenvalue ratio of every cell, as words.
 
     Of the grid's shape, and then 3; 4 where there is a ratio.
     """
@@ -53,7 +53,7 @@ def cell_facts(part: Landscape) -> np.ndarray:
 def cell_hover(part: Landscape, names: tuple[str, ...]) -> str:
     """What is shown under the pointer at a cell, from its `cell_facts`; `names` are those of the axes."""
     lines = [f"{name} = %{{{key}:.4g}}" for name, key in zip(names, "xy", strict=False)]
-    lines.append("loss = %{customdata[0]} nats")
+    lines.append(f"loss = %{{customdata[0]}} {escape(part.loss_unit)}")
     if "accuracy" in part.values:
         lines.append("accuracy = %{customdata[1]} %")
     if RATIO.name in part.values:
@@ -69,12 +69,12 @@ def axis_words(
     return labels, tuple(escape(GREEK.get(name, name)) for name in landscape.axes)
 
 
-def point_words(found: list[Mark]) -> dict[str, Any]:
-    """The words of special points' markers: names beside them, values under the pointer."""
+def point_words(found: list[Mark], loss_unit: str) -> dict[str, Any]:
+    """The words of special points' markers: names beside them, values (the loss with its unit) below."""
     return {
         "mode": "markers+text",
         "text": [escape(mark.name) for mark in found],
-        "hovertext": [_values(mark) for mark in found],
+        "hovertext": [_values(mark, escape(loss_unit)) for mark in found],
         "hovertemplate": POINT_HOVER,
     }
 
@@ -109,8 +109,8 @@ def menu(buttons: list[dict[str, Any]], active: int, x: float) -> dict[str, Any]
     }
 
 
-def _values(mark: Mark) -> str:
-    lines = [f"loss = {mark.values['loss']:.5g} nats"] if "loss" in mark.values else []
+def _values(mark: Mark, loss_unit: str) -> str:
+    lines = [f"loss = {mark.values['loss']:.5g} {loss_unit}"] if "loss" in mark.values else []
     if "accuracy" in mark.values:
         lines.append(f"accuracy = {100 * mark.values['accuracy']:.4g} %")
     if RATIO.name in mark.values:

@@ -12,7 +12,7 @@ from study.figures.beside import PALE, check_others
 from study.figures.hover import axis_words, cell_facts, cell_hover, menu, point_marker, point_words
 from study.figures.marks import Cells, marks
 from study.figures.scale import spans_decades
-from study.figures.style import COLOURS, GREEK, UNITS
+from study.figures.style import COLOURS, GREEK, UNITS, unit
 from study.landscape.result import Landscape
 
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -64,7 +64,12 @@ def line_curves(
     figure.update_layout(updatemenus=menus, legend={"orientation": "h", "y": -0.15}, hovermode="closest")
     figure.update_xaxes(title_text=label)
     scale = "log" if log else "linear"
-    figure.update_yaxes(title_text=UNITS["loss"], type=scale, exponentformat="power", secondary_y=False)
+    figure.update_yaxes(
+        title_text=unit("loss", escape(landscape.loss_unit)),
+        type=scale,
+        exponentformat="power",
+        secondary_y=False,
+    )
     figure.update_yaxes(
         title_text=UNITS["accuracy"], range=[-4, 104], dtick=20, showgrid=False, secondary_y=True
     )
@@ -86,7 +91,7 @@ def _traces(part: Landscape, name: str, label: str, dash: str) -> list[tuple[Any
             textposition="top center",
             marker=point_marker(named, 10),
             name=f"{name} special points".strip(),
-            **point_words(named),
+            **point_words(named, part.loss_unit),
         ),
         False,
     ))

@@ -78,7 +78,7 @@ class _View:
     @property
     def title(self) -> str:
         """What it is called, with its unit."""
-        return unit(self.quantity.name, escape(self.name))
+        return unit(self.quantity.name, escape(self.plane.loss_unit), escape(self.name))
 
     @property
     def label(self) -> str:
@@ -180,6 +180,7 @@ def _traces(view: _View, names: tuple[str, ...], path: np.ndarray | None) -> lis
     named = marks(view.plane if path is None else between_ends(view.plane, path))
     heights = view.scale.place(np.array([view.quantity.at(mark) for mark in named], dtype=float))
     at_x, at_y = ([mark.coordinates[axis] for mark in named] for axis in (0, 1))
+    words = point_words(named, view.plane.loss_unit)
     gaps = np.argwhere(view.quantity.cells(view.plane).diverged)
     return [
         go.Surface(
@@ -196,7 +197,11 @@ def _traces(view: _View, names: tuple[str, ...], path: np.ndarray | None) -> lis
         ),
         *([] if path is None else _path_traces(view, path)),
         go.Scatter3d(
-            x=at_x, y=at_y, z=heights, marker=point_marker(named, 4, depth=True), **point_words(named)
+            x=at_x,
+            y=at_y,
+            z=heights,
+            marker=point_marker(named, 4, depth=True),
+            **words,
         ),
         go.Scatter(
             x=at_x,
@@ -205,7 +210,7 @@ def _traces(view: _View, names: tuple[str, ...], path: np.ndarray | None) -> lis
             cliponaxis=False,  # names at the edge stay whole
             textfont={"color": COLOURS.paper, "shadow": "0 0 3px #000, 0 0 3px #000"},
             marker=point_marker(named, 9),
-            **point_words(named),
+            **words,
         ),
         go.Scatter(
             x=x[gaps[:, 0]],
@@ -234,7 +239,7 @@ def _path_traces(view: _View, path: np.ndarray) -> list[Any]:
             y=path[:, 1],
             line={"color": COLOURS.ink, "width": 2},
             marker=point_marker(checkpoints, 5),
-            **point_words(checkpoints) | {"mode": "lines+markers"},
+            **point_words(checkpoints, view.plane.loss_unit) | {"mode": "lines+markers"},
         ),
     ]
 

@@ -28,6 +28,7 @@ from study.figures.style import (
     name_coordinate,
     new_figure,
     styled,
+    unit,
 )
 from study.landscape.result import Landscape
 
@@ -92,7 +93,7 @@ def line_figure(
         places = [*x, *(mark.coordinates[0] for mark in named)]
         if min(places) < max(places):
             axes.set_xlim(min(places), max(places))
-        axes.set_ylabel(UNITS["loss"])
+        axes.set_ylabel(unit("loss", landscape.loss_unit))
         name_coordinate(axes.xaxis, parameter_label)
         fold_offset(axes.yaxis)
         height = HEIGHT + name_above(axes, named, WIDTH - 1.0)

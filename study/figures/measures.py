@@ -32,6 +32,7 @@ from study.figures.style import (
     styled,
     wrap,
 )
+from study.landscape.result import NATS
 
 FEW = 8
 """So many numeric values have a tick each."""
@@ -39,16 +40,24 @@ FEW = 8
 FEWEST = 3
 """Runs below which a configuration's interval is not drawn: at two, Student's t alone is 12.7."""
 
+LOSSES = ("loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean")
+"""The last part of the names of measures that are losses, or differences of them."""
+
 MEASURE_UNITS = {
-    **dict.fromkeys(("loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean"), "nats"),
     **dict.fromkeys(("accuracy", "error_barrier", "error_barrier_from_mean"), "fraction"),
     "seconds": "s",
 }
-"""Units by the last part of a measure's name, or by what stands before it."""
+"""Units of others, by the last part of a measure's name, or by what stands before it."""
 
 
 def measures_figure(
-    table: pd.DataFrame, measures: Sequence[str], keys: Sequence[str], *, title: str, caption: str
+    table: pd.DataFrame,
+    measures: Sequence[str],
+    keys: Sequence[str],
+    *,
+    title: str,
+    caption: str,
+    loss_unit: str = NATS,
 ) -> Figure:
     """A panel for each measure: every run, and the mean of each configuration with its 95% t-interval.
 
@@ -63,6 +72,7 @@ def measures_figure(
         keys: its columns that make a configuration.
         title: above the panels.
         caption: below them.
+        loss_unit: what the loss of an example is counted in.
 
     Raises:
         ValueError: if there is no run, measure or key, or the table lacks one of these columns.
@@ -89,7 +99,7 @@ def measures_figure(
             _draw_measure(axes, frame, shown, measure, look, numeric=numeric)
             upright = _name_categories(axes, frame[keys[0]], width, numeric=numeric)
             axes.set_xlabel(wrap(figure, keys[0], size=LABEL_SIZE, width=width))
-            axes.set_ylabel(_label(figure, measure, 1.4), fontsize=LABEL_SIZE - 1.0)
+            axes.set_ylabel(_label(figure, measure, loss_unit, 1.4), fontsize=LABEL_SIZE - 1.0)
             fold_offset(axes.yaxis, "\n")
             hide_labels(axes, x=index + columns < len(measures), y=False)
         handles = _configurations(keys[1], look) if len(keys) > 1 else []
@@ -114,6 +124,7 @@ def against_test_error(
     *,
     title: str,
     caption: str,
+    loss_unit: str = NATS,
 ) -> Figure:
     """A panel for each measure: the test error of every run against it, above which its correlation stands.
 
@@ -127,6 +138,7 @@ def against_test_error(
         key: its column whose values are told apart by colour and marker.
         title: above the panels.
         caption: below them.
+        loss_unit: what the loss of an example is counted in.
 
     Raises:
         ValueError: if there is no run or measure, the table lacks one of these columns, or `rho` lacks a
@@ -145,7 +157,7 @@ def against_test_error(
         width = (figure.get_figwidth() - 0.5) / columns - 0.2
         for index, (axes, measure) in enumerate(zip(panels, measures, strict=True)):
             _draw_scatter(axes, frame[measure].to_numpy(dtype=float), error, frame[key], look)
-            axes.set_xlabel(_label(figure, measure, width))
+            axes.set_xlabel(_label(figure, measure, loss_unit, width))
             fold_offset(axes.xaxis, "\n")
             axes.set_ylabel("test error (%)")
             hide_labels(axes, x=False, y=index % columns > 0)
@@ -266,10 +278,10 @@ def _name_categories(axes: Axes, values: pd.Series, width: float, *, numeric: bo
     return longest
 
 
-def _label(figure: Figure, measure: str, width: float) -> str:
+def _label(figure: Figure, measure: str, loss_unit: str, width: float) -> str:
     """A measure's name with its unit, the last part on a line of its own, wrapped at `width` inches."""
     group, slash, name = measure.rpartition("/")
-    known = MEASURE_UNITS.get(name) or MEASURE_UNITS.get(group)
+    known = loss_unit if name in LOSSES else MEASURE_UNITS.get(name) or MEASURE_UNITS.get(group)
     text = f"{group}{slash}\n{name}".strip() + (f" ({known})" if known else "")
     return _wrap_name(figure, text, width, LABEL_SIZE - 1.0)
 

@@ -11,10 +11,10 @@ from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter
 
 from study.figures.panels import Looks, value_range
 from study.figures.scale import spans_decades
-from study.figures.style import COLOURS, MARKERS, UNITS, fold_offset
+from study.figures.style import COLOURS, MARKERS, fold_offset
 
-AXES = {**UNITS, "error": "error (%)"}
-"""What each row of panels is called."""
+ERROR = "error (%)"
+"""What a row of panels of the error is called."""
 
 END: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 3.5, "color": COLOURS.ink}
 """Where a curve ends because what is beyond is not finite."""

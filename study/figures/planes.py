@@ -109,7 +109,7 @@ def contour_panels(
         if filled:
             fullest = max(filled, key=lambda fills: fills.extend != "neither")
             several = any(len(landscape.splits) > 1 for landscape in landscapes.values())
-            name = unit(value, split if several else "")
+            name = unit(value, next(iter(planes.values())).loss_unit, split if several else "")
             name = wrap(figure, name, size=LABEL_SIZE, width=max(height, 1.0))
             bar = draw_colour_bar(figure, panels, fullest, chosen, name)
             step = int(np.ceil(0.13 * len(chosen) / height))

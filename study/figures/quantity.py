@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from study.figures.marks import Cells, Mark
-from study.figures.style import COLOURS, UNITS
+from study.figures.style import COLOURS, UNITS, unit
 from study.landscape.result import Landscape
 
 Value = Literal["loss", "accuracy", "eigenvalue_ratio"]
@@ -35,7 +35,7 @@ class Quantity:
     @property
     def short(self) -> str:
         """What it is called without its unit."""
-        return UNITS[self.name].partition(" (")[0]
+        return unit(self.name, "").partition(" (")[0]
 
     def of(self, plane: Landscape) -> np.ndarray:
         """What is shown of a plane of one split, (A, B)."""

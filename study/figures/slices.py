@@ -39,7 +39,7 @@ def slices_figure(
     A panel's scale is that of its own measured losses, logarithmic where they span decades.
 
     Args:
-        lines: by the label of their horizontal axis; each with the value `quadratic`, nats per example.
+        lines: by the label of their horizontal axis; each with the value `quadratic`, in the loss's unit.
         names: of the panels, by the same labels.
         split: one of the splits of each.
         title: above the picture.
@@ -57,7 +57,7 @@ def slices_figure(
         above = 0.0
         for axes, (label, part) in zip(panels, parts.items(), strict=True):
             several = len(lines[label].splits) > 1
-            handles += _draw(axes, part, unit("loss", split if several else ""))
+            handles += _draw(axes, part, unit("loss", part.loss_unit, split if several else ""))
             axes.set_xlim(span([part]))
             name_coordinate(axes.xaxis, label, "\n")
             more = name_above(axes, marks(part), room)

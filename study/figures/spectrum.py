@@ -13,12 +13,10 @@ from matplotlib.transforms import blended_transform_factory
 from study.figures.panels import Looks, looks, value_range
 from study.figures.scale import spans_decades
 from study.figures.style import COLOURS, STROKES, compose, fold_offset, name_coordinate, new_figure, styled
+from study.landscape.result import NATS
 
 HEIGHT = 2.3
 """Height of the axes with their labels, in inches."""
-
-EIGENVALUE = "eigenvalue λ (nats per squared unit of weight)"
-"""What the axis of eigenvalues is called."""
 
 LEAST = 0.1
 """Share of one eigenvalue's own peak at which the axis of the density ends."""
@@ -43,7 +41,9 @@ class Density:
     width: float
 
 
-def density_figure(densities: Mapping[str, Density], dimension: int, *, title: str, caption: str) -> Figure:
+def density_figure(
+    densities: Mapping[str, Density], dimension: int, *, title: str, caption: str, loss_unit: str = NATS
+) -> Figure:
     """The densities over one another on a logarithmic axis, with a tick at each of the largest eigenvalues.
 
     The axis ends at a tenth of the height of a single eigenvalue's peak, below which there is nothing to see;
@@ -54,6 +54,7 @@ def density_figure(densities: Mapping[str, Density], dimension: int, *, title: s
         dimension: number of eigenvalues of each.
         title: above the picture.
         caption: below it.
+        loss_unit: what the loss of an example is counted in.
 
     Raises:
         ValueError: if there is no density.
@@ -85,7 +86,7 @@ def density_figure(densities: Mapping[str, Density], dimension: int, *, title: s
         _name_log_axis(axes, "density (share per unit of λ)")
         ends = np.array([bound for own in densities.values() for bound in (own.grid[0], own.grid[-1])])
         axes.set_xlim(ends.min(), ends.max())
-        name_coordinate(axes.xaxis, EIGENVALUE)
+        name_coordinate(axes.xaxis, f"eigenvalue λ ({loss_unit} per squared unit of weight)")
         most = max(len(own.eigenvalues) for own in densities.values())
         words = f"the {most} largest eigenvalues" if most > 1 else "the largest eigenvalue"
         handles.append(_tick(COLOURS.ink, words))

@@ -73,11 +73,10 @@ HATCHES = ("////", "\\\\\\\\", "xxxx", "....")
 """Hatches of the splits where they diverge, in order."""
 
 UNITS: dict[str, str] = {
-    "loss": "loss (nats per example)",
     "accuracy": "accuracy (%)",
     "eigenvalue_ratio": "|λmin / λmax|",
 }
-"""What each value is called on an axis or a colour bar."""
+"""What each value but the loss is called on an axis or a colour bar."""
 
 GREEK: dict[str, str] = {"alpha": "α", "beta": "β"}
 """What each axis of a landscape is called in a picture; an axis of another name keeps it."""
@@ -124,9 +123,16 @@ def styled() -> Iterator[None]:
         yield
 
 
-def unit(value: str, split: str = "") -> str:
-    """What a value is called on an axis or a colour bar, with its split before it where one is given."""
-    return f"{split} {UNITS[value]}".strip()
+def unit(value: str, loss_unit: str, split: str = "") -> str:
+    """What a value is called on an axis or a colour bar.
+
+    Args:
+        value: the loss, or one of `UNITS`.
+        loss_unit: what the loss of an example is counted in.
+        split: stands before it where one is given.
+    """
+    named = f"loss ({loss_unit} per example)" if value == "loss" else UNITS[value]
+    return f"{split} {named}".strip()
 
 
 def new_figure(height: float) -> Figure:

@@ -60,7 +60,7 @@ def surface_figure(
         split: one of `landscape.splits`.
         title: above the picture.
         caption: below it.
-        value: what to draw: `loss` in nats per example, `accuracy` in percent, or `eigenvalue_ratio`.
+        value: what to draw: `loss` in its unit, `accuracy` in percent, or `eigenvalue_ratio`.
         path: (α, β) of an optimiser's checkpoints, (K, 2), drawn on the surface and on the floor with its
             two ends marked; special points at the checkpoints between them are not.
         axis_labels: of the axes, by their names in the landscape.
@@ -99,7 +99,8 @@ def surface_figure(
             _name_edge(axis, axis_labels.get(name, name))
         _part_ticks(axes)
         size = min(axis.label.get_fontsize() for axis in (axes.xaxis, axes.yaxis))
-        axes.set_zlabel(unit(value, split if len(landscape.splits) > 1 else ""), labelpad=4, fontsize=size)
+        label = unit(value, landscape.loss_unit, split if len(landscape.splits) > 1 else "")
+        axes.set_zlabel(label, labelpad=4, fontsize=size)
         axes.set_zlim(floor, high)
         handles = [
             look

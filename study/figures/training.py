@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from study.figures.overlay import (
-    AXES,
     END,
+    ERROR,
     Limits,
     check_runs,
     draw_curve,
@@ -21,17 +21,22 @@ from study.figures.overlay import (
     set_value_axis,
 )
 from study.figures.panels import compose_panels, hide_labels, looks, panel_grid, value_range
-from study.figures.style import STROKES, fold_offset, styled
+from study.figures.style import STROKES, fold_offset, styled, unit
+from study.landscape.result import NATS
 
 TIMES = {"epoch": "training (epochs)", "update": "training (updates)"}
 """Columns of time, a column of panels each, and what their axes are called."""
 
 ROWS: dict[str, dict[str, str]] = {
-    AXES["loss"]: {"train/loss": "train", "test/loss": "test"},
-    AXES["error"]: {"train/accuracy": "train", "test/accuracy": "test"},
+    "loss": {"train/loss": "train", "test/loss": "test"},
+    ERROR: {"train/accuracy": "train", "test/accuracy": "test"},
+    "R²": {"train/r2": "train", "test/r2": "test"},
     "weight norm ‖θ‖ (L2)": {"weights/norm": "train"},
 }
 """What each row of panels is called, and its columns, each with the split whose stroke it has."""
+
+LINEAR = (ERROR, "R²")
+"""Rows whose axis is never logarithmic."""
 
 SPLITS = dict(zip(("train", "test"), STROKES, strict=False))
 """The stroke of each split."""
@@ -60,9 +65,14 @@ def training_curve(points: Iterable[tuple[str, float, int]], updates: int, epoch
 
 
 def training_figure(
-    curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str], *, title: str, caption: str
+    curves: Mapping[str, pd.DataFrame],
+    groups: Mapping[str, str],
+    *,
+    title: str,
+    caption: str,
+    loss_unit: str = NATS,
 ) -> Figure:
-    """Loss, error and weight norm of several runs as they train: against epochs, and against updates.
+    """Loss, error or R², and weight norm of several runs as they train: against epochs, and against updates.
 
     A configuration has one colour and one marker, whatever the seed; train is solid, test dashed. Losses and
     norms that span decades over all runs have a logarithmic axis. Values that are not finite interrupt their
@@ -70,10 +80,12 @@ def training_figure(
 
     Args:
         curves: by the run's label, a row an epoch in order of time: `epoch`, `update`, and any of
-            `train/loss`, `test/loss` (nats), `train/accuracy`, `test/accuracy` (fractions), `weights/norm`.
+            `train/loss`, `test/loss`, `train/accuracy`, `test/accuracy` (fractions), `train/r2`, `test/r2`,
+            `weights/norm`.
         groups: the configuration of each label.
         title: above the picture.
         caption: below it.
+        loss_unit: what the loss of an example is counted in.
 
     Raises:
         ValueError: if there is no run, one has no row, no time, nothing to draw or no configuration.
@@ -89,10 +101,10 @@ def training_figure(
         for index, row in enumerate(rows):
             drawn = [(label, name) for label, own in curves.items() for name in ROWS[row] if name in own]
             values = {each: _values(curves[each[0]], each[1]) for each in drawn}
-            limits = Limits.about(np.concatenate(list(values.values())), linear=row == AXES["error"])
+            limits = Limits.about(np.concatenate(list(values.values())), linear=row in LINEAR)
             for column, time in enumerate(TIMES):
                 axes = grid[column * len(rows) + index]
-                set_value_axis(axes, limits, row)
+                set_value_axis(axes, limits, unit("loss", loss_unit) if row == "loss" else row)
                 for (label, name), y in values.items():
                     own = look[groups[label]] | {"linestyle": SPLITS[ROWS[row][name]], **SIZES}
                     notes += _draw(axes, label, curves[label][time].to_numpy(dtype=float), y, limits, own)

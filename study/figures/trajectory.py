@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from study.figures.overlay import END, Limits, draw_curve, set_value_axis
 from study.figures.panels import CATEGORIES, compose_panels, panel_grid, value_range
 from study.figures.style import COLOURS, fold_offset, styled, unit
+from study.landscape.result import NATS
 
 COMPONENTS = 6
 """At most so many principal components have a bar."""
@@ -41,6 +42,7 @@ def trajectory_figure(
     *,
     title: str,
     caption: str,
+    loss_unit: str = NATS,
     split: str = "",
     warning: str | None = None,
 ) -> Figure:
@@ -50,7 +52,7 @@ def trajectory_figure(
 
     Args:
         updates: at each of K checkpoints, (K,), increasing.
-        loss: at the checkpoints, nats per example, (K,).
+        loss: at the checkpoints, (K,).
         loss_at_projection: at their nearest points on the plane, (K,).
         distances: of the checkpoints from these, as fractions of ‖θ*−θ₀‖, (K,).
         shares: by what the principal components are about, the fraction of the variance that each explains,
@@ -58,6 +60,7 @@ def trajectory_figure(
         random_walk: the same of a random walk of as many steps.
         title: above the picture.
         caption: below it.
+        loss_unit: what the loss of an example is counted in.
         split: whose loss it is, where there are several.
         warning: why the picture is not to be trusted; conspicuous above it.
 
@@ -70,7 +73,7 @@ def trajectory_figure(
     with styled():
         figure, (left, middle, right) = panel_grid(3, 3)
         limits = Limits.about(np.concatenate([loss, loss_at_projection]))
-        set_value_axis(left, limits, unit("loss", split).replace(" (", "\n("))
+        set_value_axis(left, limits, unit("loss", loss_unit, split).replace(" (", "\n("))
         handles: list[Artist] = []
         notes: list[Artist] = []
         for name, y, look in (

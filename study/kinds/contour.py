@@ -17,7 +17,7 @@ class ContourConfig(BasinConfig, DirectedPlaneConfig):
 
 
 def measures(landscape: Landscape, config: ContourConfig) -> Mapping[str, float]:
-    """The basin's extents (units of α and β) and the extremes (nats)."""
+    """The basin's extents (units of α and β) and the extremes (in the loss's unit)."""
     return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
 
 

@@ -19,7 +19,6 @@ from study.landscape.geometry import Geometry
 from study.landscape.grid import Grid, spaced
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
-from study.training.data import LOSS
 
 STRAIGHT = "straight line"
 BEND, COURSE = "bend/", "losses"
@@ -49,7 +48,7 @@ def geometry(config: CurveConfig, trained: Trained) -> Curve:
         train = trained.data.train
         found = find_curve(
             trained.model,
-            LOSS,
+            trained.data.task.loss,
             train.inputs,
             train.targets,
             ends.start,

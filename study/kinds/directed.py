@@ -22,7 +22,7 @@ class BasinConfig:
     """What the width of a basin is measured by."""
 
     basin_rise: float = key(
-        "rise above the solution's loss, in nats, that bounds the basin whose width is measured", above=0
+        "rise above the solution's loss, in its unit, that bounds the basin whose width is measured", above=0
     )
 
 

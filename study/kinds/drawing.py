@@ -210,6 +210,7 @@ class TrajectoryDrawing(PlaneDrawing):
                 random_walk,
                 title=of_split,
                 caption=caption,
+                loss_unit=landscape.loss_unit,
                 split=split if len(landscape.splits) > 1 else "",
                 warning=warning,
             )

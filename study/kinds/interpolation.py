@@ -45,7 +45,7 @@ def grid(config: InterpolationConfig, _geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, _config: InterpolationConfig) -> Mapping[str, float]:
-    """`largest_rise` (nats) and the extremes."""
+    """`largest_rise` and the extremes, in the loss's unit."""
     return {"largest_rise": largest_rise(landscape), **extremes(landscape)}
 
 

@@ -46,7 +46,7 @@ def grid(config: LineConfig, _geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, config: LineConfig) -> Mapping[str, float]:
-    """The basin's width (units of α) and the extremes (nats)."""
+    """The basin's width (units of α) and the extremes (in the loss's unit)."""
     return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
 
 

@@ -41,7 +41,7 @@ def grid(config: MinimaConfig, _geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, _config: MinimaConfig) -> Mapping[str, float]:
-    """The barriers (nats, and fractions for the error) and the extremes."""
+    """The barriers (in the loss's unit, and fractions for the error) and the extremes."""
     return {**barriers(landscape), **extremes(landscape)}
 
 

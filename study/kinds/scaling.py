@@ -36,7 +36,7 @@ def grid(config: ScalingConfig, _geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, _config: ScalingConfig) -> Mapping[str, float]:
-    """The extremes (nats)."""
+    """The extremes, in the loss's unit."""
     return extremes(landscape)
 
 

@@ -15,7 +15,6 @@ from study.landscape.direction_spec import DirectionSpec
 from study.landscape.directions import Direction, difference, given
 from study.landscape.eigenpairs import End, top_eigenpairs
 from study.landscape.hessian import Objective
-from study.training.data import LOSS
 
 RESIDUAL = 1e-3  # of an eigenvector, relative to the largest magnitude; its eigenvalue errs by the square
 NUMBERS = "eigenvalue, residual, slope"  # kept beside the vector's tensors; no parameter has such a name
@@ -35,9 +34,9 @@ def check_second_derivatives(config: LandscapeConfig, name: str) -> None:
 
 
 def objective(config: LandscapeConfig, trained: Trained) -> Objective:
-    """The mean cross-entropy of the training examples that the landscape reads, or would read."""
+    """The mean loss over the training examples that the landscape reads, or would read."""
     read = trained.data.train.subset(config.examples, config.subset_seed)
-    return Objective(trained.model, LOSS, read.inputs, read.targets)
+    return Objective(trained.model, trained.data.task.loss, read.inputs, read.targets)
 
 
 def eigenvectors(config: LandscapeConfig, trained: Trained, ranks: Sequence[int]) -> list[Direction]:

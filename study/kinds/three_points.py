@@ -51,7 +51,7 @@ def grid(config: ThreePointsConfig, geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, _config: ThreePointsConfig) -> Mapping[str, float]:
-    """The loss at each of the three, the highest of them, and the extremes (nats)."""
+    """The loss at each of the three, the highest of them, and the extremes (in the loss's unit)."""
     losses = {f"{name}_loss": landscape.points[name].values["loss"] for name in OTHERS}
     return {**losses, **extremes(landscape)}
 

@@ -92,7 +92,7 @@ def measures(landscape: Landscape, _config: TrajectoryConfig) -> Mapping[str, fl
 
     `explained_…` are fractions of the variance in the first and second component about each centre;
     `largest_distance` is the farthest checkpoint from the plane, as a fraction of ‖θ*−θ₀‖;
-    `largest_projection_gap` is the largest |L(projection) − L(checkpoint)| in nats.
+    `largest_projection_gap` is the largest |L(projection) − L(checkpoint)|, in the loss's unit.
     """
     about, path = landscape.provenance["trajectory"], landscape.companions[PATH].values
     found = {}

@@ -19,7 +19,7 @@ from study.landscape.grid import Coordinates, Grid
 from study.landscape.network import is_out_of_memory
 from study.landscape.plan import Precision
 from study.landscape.refine import FLOOR, refine
-from study.landscape.result import Landscape, Point, is_loss
+from study.landscape.result import NATS, Landscape, Point, is_loss
 from study.landscape.store import FoundPoints, PointStore
 from study.landscape.surface import Surface
 from study.landscape.survey import Survey
@@ -37,6 +37,7 @@ def evaluate(
     geometry: Geometry,
     grid: Grid,
     *,
+    loss_unit: str = NATS,
     population: Mapping[str, int] | int | None = None,
     batch_statistics: BatchStatistics | None = None,
     statistics_data: Any = None,
@@ -63,6 +64,7 @@ def evaluate(
         data: batches of (inputs, targets), or a mapping from the name of a split to such batches. Read once.
         geometry: where in weight space.
         grid: at which coordinates.
+        loss_unit: what the loss of an example is counted in, in words, for whoever shows it.
         population: the number of examples of which `data` is a random subset (for each split): the standard
             error then carries the finite-population correction. None: `data` is a sample of something larger.
         batch_statistics: for layers with running statistics; `frozen`, `interpolated` or `recomputed`. None:
@@ -117,7 +119,7 @@ def evaluate(
     while True:
         survey = Survey(task, geometry, len(grid.axes) == 1, eigenvalues)
         try:
-            return _landscape(survey, grid, tolerance, executor, store, on_point)
+            return _landscape(survey, grid, loss_unit, tolerance, executor, store, on_point)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -137,6 +139,7 @@ def evaluate(
 def _landscape(
     survey: Survey,
     grid: Grid,
+    loss_unit: str,
     tolerance: float | None,
     executor: Executor,
     store: PointStore | None,
@@ -153,7 +156,7 @@ def _landscape(
         else:
             points.at(list(geometry.special.values()))
             surface = refine(grid, points.known, points.at, tolerance)
-        provenance = {**survey.task.describe(), **geometry.provenance}
+        provenance = {**survey.task.describe(), **geometry.provenance, "loss_unit": loss_unit}
         if survey.task.plan.precision != "float32":
             provenance["precision_error"] = _precision_error(survey, points.known, executor)
     if surface.estimate is not None:

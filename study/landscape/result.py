@@ -13,6 +13,7 @@ import pandas as pd
 from study.landscape.archive import pack, unpack, write
 
 FORMAT = "landscape/1"
+NATS = "nats"  # of the cross-entropy; the unit of a loss of which nothing else is said
 
 
 class Status(IntEnum):
@@ -43,11 +44,11 @@ class Landscape:
 
     Attributes:
         axes: name to coordinates, in order: `alpha` (A,) along rows, then `beta` (B,) along columns.
-        values: name to an array of the grid's shape, (A,) or (A, B), float64. `loss` is the mean in nats per
-            example, `loss_standard_error` its standard error (of the subset for the mean of the whole split),
-            `accuracy` a fraction. Where several splits were evaluated, each name has its split before it:
-            `train/loss`. Where cells are interpolated, `loss_interpolation_error` bounds the 95th percentile
-            of their error, in the loss's unit; it is zero at an evaluated cell.
+        values: name to an array of the grid's shape, (A,) or (A, B), float64. `loss` is the mean over
+            examples in `loss_unit`, `loss_standard_error` its standard error (of the subset for the mean of
+            the whole split), `accuracy` a fraction. Where several splits were evaluated, each name has its
+            split before it: `train/loss`. Where cells are interpolated, `loss_interpolation_error` bounds the
+            95th percentile of their error, in the loss's unit; it is zero at an evaluated cell.
         status: `Status` of each cell, int8, of the grid's shape.
         points: the special points by name.
         example_losses: on lines, by split (`""` where the data had no name), the loss of each example at each
@@ -74,6 +75,11 @@ class Landscape:
     def shape(self) -> tuple[int, ...]:
         """Number of points along each axis."""
         return tuple(len(axis) for axis in self.axes.values())
+
+    @property
+    def loss_unit(self) -> str:
+        """What the loss of an example is counted in, in words."""
+        return self.provenance.get("loss_unit", NATS)
 
     @property
     def splits(self) -> list[str]:

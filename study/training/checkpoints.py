@@ -99,7 +99,7 @@ class TrainingState:
     update: int
     """Updates taken."""
     train_loss: float
-    """Exact mean training loss at this point, nats per example."""
+    """Exact mean training loss at this point, in the task's unit."""
 
     @classmethod
     def capture(

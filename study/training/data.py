@@ -1,19 +1,19 @@
 """Data sets held in memory: what a split is, what is checked of it, subsets of it, augmentation."""
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from study.training.tasks import Task
+
 _CHUNK = 1024
 """Examples checked at once: nine times as fast as 50,000 in one piece, which need 1.5 GB for the while."""
-
-
-LOSS = partial(functional.cross_entropy, reduction="none")
-"""What is read: plain cross-entropy, whatever a network was trained with; nats, a value an example."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Examples:
 
     Attributes:
         inputs: shape (N, ...), for images (N, C, H, W), float32.
-        targets: class of each example, shape (N,), int64.
+        targets: classes, shape (N,), int64; or numbers to predict, (N,) or (N, K), float32.
     """
 
     inputs: Tensor
@@ -60,19 +60,19 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A training and a test split of one classification task.
+    """A training and a test split of one task.
 
     Attributes:
         name: as configured and shown.
         train: what is trained on.
         test: what is only read.
-        num_classes: number of classes; targets are 0 … num_classes − 1.
+        task: what a network is asked for, and so what the targets are.
     """
 
     name: str
     train: Examples
     test: Examples
-    num_classes: int
+    task: Task
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -102,12 +102,12 @@ def validate(data: DataSet) -> DataSet:
     """The data set as given, once its splits are seen to be usable.
 
     Raises:
-        ValueError: If a split is empty, holds non-finite inputs or targets outside 0 … num_classes − 1, has
+        ValueError: If a split is empty, holds non-finite inputs or targets that are not the task's, has
             tensors of other types or lengths than `Examples` states, or if the splits' inputs differ in
             shape.
     """
     for name, split in (("train", data.train), ("test", data.test)):
-        _validate_split(f"{data.name}: {name}", split, data.num_classes)
+        _validate_split(f"{data.name}: {name}", split, data.task)
     shapes = [tuple(split.inputs.shape[1:]) for split in (data.train, data.test)]
     if shapes[0] != shapes[1]:
         raise ValueError(
@@ -116,16 +116,13 @@ def validate(data: DataSet) -> DataSet:
     return data
 
 
-def _validate_split(name: str, split: Examples, num_classes: int) -> None:
+def _validate_split(name: str, split: Examples, task: Task) -> None:
     inputs, targets = split.inputs, split.targets
     if inputs.dtype != torch.float32 or inputs.ndim < 2:
         raise ValueError(
             f"{name} inputs must be float32 of shape (N, ...), got {inputs.dtype} {tuple(inputs.shape)}"
         )
-    if targets.dtype != torch.int64 or targets.ndim != 1:
-        raise ValueError(
-            f"{name} targets must be int64 of shape (N,), got {targets.dtype} {tuple(targets.shape)}"
-        )
+    task.check_targets(name, targets)
     if len(inputs) != len(targets):
         raise ValueError(f"{name} inputs and targets must be as many, got {len(inputs)} and {len(targets)}")
     if inputs.numel() == 0:
@@ -136,13 +133,31 @@ def _validate_split(name: str, split: Examples, num_classes: int) -> None:
             row = int(unusable.flatten(1).any(dim=1).nonzero()[0])
             value = float(part[row][unusable[row]][0])
             raise ValueError(f"{name} inputs must be finite, got {value} in example {start + row}")
-    outside = ((targets < 0) | (targets >= num_classes)).nonzero()
-    if len(outside):
-        first = int(outside[0])
-        value = int(targets[first])
+
+
+def halves(
+    total: int, test_fraction: float, fewest: int, strata: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of the training and of the test split: always the same, in the order of the original.
+
+    Args:
+        total: number of examples.
+        test_fraction: share of them in the test split, rounded up to a whole number.
+        fewest: examples that each split must have.
+        strata: the class of each, (total,): both splits then have the classes in equal shares.
+
+    Raises:
+        ValueError: If `test_fraction` does not leave each split that many.
+    """
+    # Imported here: a second or more that other data sets need not wait for.
+    from sklearn.model_selection import train_test_split
+
+    if not (0 < test_fraction < 1 and fewest <= math.ceil(test_fraction * total) <= total - fewest):
         raise ValueError(
-            f"{name} targets must be from 0 to {num_classes - 1}, got {value} in example {first}"
+            f"test_fraction must leave each split at least {fewest} of {total} examples, got {test_fraction}"
         )
+    train, test = train_test_split(np.arange(total), test_size=test_fraction, random_state=0, stratify=strata)
+    return np.sort(train), np.sort(test)
 
 
 def limit(data: DataSet, train_examples: int | None, test_examples: int | None, seed: int = 0) -> DataSet:

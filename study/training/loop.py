@@ -9,7 +9,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from tqdm import tqdm
 
@@ -18,6 +17,7 @@ from study.training.data import Augmentation, Examples
 from study.training.gradient import Gradient, NotFiniteError
 from study.training.order import Branch, Stretch, derive_generator, derive_seed, stretches
 from study.training.schedules import Budget, Schedule
+from study.training.tasks import Task
 
 EVALUATION_BATCH = 100
 """Examples at once in evaluation, whatever the training's batch size: runs that differ in it read alike."""
@@ -28,13 +28,13 @@ class Evaluation:
     """What a model reaches on a whole set."""
 
     loss: float
-    """Mean cross-entropy, nats per example."""
-    accuracy: float
-    """Fraction of examples whose largest logit is the target's."""
+    """Mean loss an example, in the task's unit: nats for classification."""
+    score: float
+    """What the task scores by: the accuracy, or R²."""
 
 
-def mean_loss(model: nn.Module, examples: Examples, batch_size: int) -> Evaluation:
-    """The exact mean cross-entropy and accuracy over all of `examples`, in eval mode.
+def mean_loss(model: nn.Module, examples: Examples, batch_size: int, task: Task) -> Evaluation:
+    """The exact mean loss and the score over all of `examples`, in eval mode.
 
     Per-example losses are summed in float64 and divided once, so that a short last batch has its own weight
     only. Each submodule's train mode is put back.
@@ -45,15 +45,15 @@ def mean_loss(model: nn.Module, examples: Examples, batch_size: int) -> Evaluati
     if len(examples) == 0 or batch_size < 1:
         raise ValueError(f"evaluation needs examples and a batch size, got {len(examples)} and {batch_size}")
     losses = torch.empty(len(examples), dtype=torch.float64)
-    correct = 0
+    given = []
     with _modes_kept(model), torch.no_grad():
         model.eval()
         for start in range(0, len(examples), batch_size):
             targets = examples.targets[start : start + batch_size]
-            logits = model(examples.inputs[start : start + batch_size].clone())
-            losses[start : start + batch_size] = cross_entropy(logits, targets, reduction="none")
-            correct += int((logits.argmax(dim=1) == targets).sum())
-    return Evaluation(losses.sum().item() / len(examples), correct / len(examples))
+            given.append(model(examples.inputs[start : start + batch_size].clone()))
+            losses[start : start + batch_size] = task.loss(given[-1], targets)
+    score = task.score(torch.cat(given), examples.targets)
+    return Evaluation(losses.sum().item() / len(examples), score)
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class EpochRecord:
     update: int
     """Updates taken so far."""
     values: dict[str, float]
-    """By metric name: exact losses (nats) and accuracies on whole splits, L2 norms of the weights, and the
-    learning rate of the last update (at epoch 0, of the first to come). May not be finite in divergence."""
+    """By metric name: exact losses and scores on whole splits, L2 norms of the weights, and the learning rate
+    of the last update (at epoch 0, of the first to come). May not be finite in divergence."""
     seconds: float = field(default=0.0, compare=False)
     """Wall-clock time of the epoch's updates, without evaluation. Never the same twice, so not compared."""
 
@@ -104,6 +104,7 @@ def train(
     test_set: Examples,
     optimizer: Optimizer,
     *,
+    task: Task,
     budget: Budget,
     schedule: Schedule,
     batch_size: int,
@@ -119,7 +120,7 @@ def train(
     resume: TrainingState | None = None,
     progress: bool = True,
 ) -> TrainingOutcome:
-    """Trains `model` by mini-batch cross-entropy, in place.
+    """Trains `model` on mini-batches, in place.
 
     Data order, augmentation and dropout follow from (`order_seed`, epoch) alone, and from the update of
     `branch` on from (its seed, epoch). The caller's random state, the modules' train modes and the
@@ -129,11 +130,12 @@ def train(
     checkpoints, except where the first mini-batch after one diverges: the same tensors come again as final.
 
     Args:
-        model: Gives logits, shape (B, classes).
+        model: Gives what the task asks for, shape (B, outputs).
         train_set: What is minimised.
         test_set: Evaluated beside it.
         optimizer: Over the model's parameters. Its learning rates are those that the schedule multiplies. Its
             `step` is given a closure, and may call it twice or oftener: see `Gradient`.
+        task: What is asked for, and so the loss that is minimised.
         budget: When to end.
         schedule: The learning rate's factor before each update.
         batch_size: Examples an update; the last batch of an epoch may be shorter.
@@ -185,8 +187,8 @@ def train(
     def give_checkpoint(final: bool) -> None:
         on_checkpoint(Checkpoint(update, update / per_epoch, snapshot(model), final))
 
-    def smoothed_loss(inputs: Tensor, targets: Tensor) -> Tensor:
-        return cross_entropy(model(inputs), targets, label_smoothing=label_smoothing)
+    def minimised_loss(inputs: Tensor, targets: Tensor) -> Tensor:
+        return task.minimised(model(inputs), targets, label_smoothing)
 
     def run_epoch(epoch: int) -> str | None:
         """Trains for an epoch, or to the end of the budget. What went wrong, if anything did."""
@@ -208,7 +210,7 @@ def train(
                 inputs, targets = train_set.inputs[chosen], train_set.targets[chosen]
                 if augmentation is not None:
                     inputs = augmentation(inputs, augmenting)
-                gradient = Gradient(model, optimizer, partial(smoothed_loss, inputs, targets))
+                gradient = Gradient(model, optimizer, partial(minimised_loss, inputs, targets))
                 try:
                     optimizer.step(gradient)
                 except NotFiniteError as error:
@@ -225,14 +227,14 @@ def train(
     def end_epoch(epoch: int, failure: str | None, seconds: float) -> TrainingOutcome | None:
         """Evaluates and reports. The outcome, if training ends here."""
         rate = set_rates(schedule.factor(max(update - 1, 0) / per_epoch, budget.total_epochs))
-        on_train = mean_loss(model, train_set, EVALUATION_BATCH)
-        on_test = mean_loss(model, test_set, EVALUATION_BATCH)
+        on_train = mean_loss(model, train_set, EVALUATION_BATCH, task)
+        on_test = mean_loss(model, test_set, EVALUATION_BATCH, task)
         norms = _weight_norms(model)
         values = {
             "train/loss": on_train.loss,
-            "train/accuracy": on_train.accuracy,
+            f"train/{task.score_name}": on_train.score,
             "test/loss": on_test.loss,
-            "test/accuracy": on_test.accuracy,
+            f"test/{task.score_name}": on_test.score,
             "training/learning_rate": rate,
         }
         on_epoch(EpochRecord(epoch, update, values | norms, seconds))

@@ -1,7 +1,6 @@
 """Where data sets come from: scikit-learn's digits, torchvision's files, a user's own function."""
 
 import http.client
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from study.training.custom import call_attribute
-from study.training.data import DataSet, Examples, validate
+from study.training.data import DataSet, Examples, halves, validate
+from study.training.tasks import Classification, Regression, Task
 
 
 class DataNotFoundError(FileNotFoundError):
@@ -59,27 +59,18 @@ def digits(image_size: int = 28, test_fraction: float = 0.2) -> DataSet:
         ValueError: If `image_size` is below 1, or `test_fraction` does not leave each split at
             least ten examples.
     """
-    # Imported here, as torchvision below: a second or more that other data sets need not wait for.
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    from sklearn.datasets import load_digits  # here, as torchvision below: others need not wait for it
 
     if image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     original = load_digits()
-    total, classes = len(original.target), 10
-    if not (0 < test_fraction < 1 and classes <= math.ceil(test_fraction * total) <= total - classes):
-        raise ValueError(
-            f"test_fraction must leave each split at least {classes} of {total} examples, got {test_fraction}"
-        )
-    halves = train_test_split(
-        np.arange(total), test_size=test_fraction, random_state=0, stratify=original.target
-    )
+    classes = 10
+    train, test = halves(len(original.target), test_fraction, classes, original.target)
     # Resized in float64 and rounded once: processors that differ in the last bit agree on the digest.
     images = torch.from_numpy(original.images).unsqueeze(1)
     resized = functional.interpolate(
         images, size=(image_size, image_size), mode="bilinear", antialias=True
     ).numpy()
-    train, test = (np.sort(half) for half in halves)
     return _prepared(
         "digits", resized[train], original.target[train], resized[test], original.target[test], classes
     )
@@ -114,8 +105,9 @@ def custom(path: str, arguments: Mapping[str, Any]) -> DataSet:
     """The data set that a user's own function returns, taken as it is: not normalised again.
 
     The function returns a `DataSet`, or ((train_inputs, train_targets), (test_inputs, test_targets)) of
-    tensors or arrays: floating-point inputs (N, ...), which become float32, and integer targets (N,). The
-    number of classes is then the largest target plus one, and the name is `path`.
+    tensors or arrays: floating-point inputs (N, ...), which become float32, and targets. Integer targets (N,)
+    are classes, as many as the largest target plus one; floating-point targets, (N,) or (N, K), which become
+    float32, are numbers to predict, in their own unit. The name is `path`.
 
     Args:
         path: the function, as "package.module:attribute".
@@ -137,14 +129,26 @@ def custom(path: str, arguments: Mapping[str, Any]) -> DataSet:
         ) from None
     train = Examples(_inputs(f"{path}: train", train_inputs), _targets(f"{path}: train", train_targets))
     test = Examples(_inputs(f"{path}: test", test_inputs), _targets(f"{path}: test", test_targets))
-    targets = torch.cat([train.targets.flatten(), test.targets.flatten()])
+    return validate(DataSet(path, train, test, _task(path, train.targets, test.targets)))
+
+
+def _task(path: str, train: Tensor, test: Tensor) -> Task:
+    """What targets of both splits ask for: numbers where they are floating-point, else classes."""
+    if train.dtype != test.dtype:
+        raise ValueError(
+            f"{path}: targets of both splits must be integers or floating-point, got {train.dtype} and "
+            f"{test.dtype}"
+        )
+    if train.is_floating_point():
+        return Regression(train.shape[1] if train.ndim == 2 else 1)
+    targets = torch.cat([train.flatten(), test.flatten()])
     lowest, highest = (int(targets.min()), int(targets.max())) if targets.numel() else (0, 0)
     if lowest < 0:
         raise ValueError(
             f"{path}: targets must be classes counted from 0, got {lowest} as the smallest and {highest} as "
             "the largest"
         )
-    return validate(DataSet(path, train, test, 1 + highest))
+    return Classification(1 + highest)
 
 
 def _prepared(
@@ -172,7 +176,7 @@ def _prepared(
 
     train = Examples(normalised(train_images), torch.from_numpy(train_targets.astype(np.int64)))
     test = Examples(normalised(test_images), torch.from_numpy(test_targets.astype(np.int64)))
-    return validate(DataSet(name, train, test, num_classes))
+    return validate(DataSet(name, train, test, Classification(num_classes)))
 
 
 def _per_channel(statistic: np.ndarray) -> Tensor:
@@ -234,9 +238,9 @@ def _inputs(name: str, value: Any) -> Tensor:
 
 def _targets(name: str, value: Any) -> Tensor:
     tensor = _tensor(f"{name} targets", value)
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise ValueError(f"{name} targets must be integers, got {tensor.dtype}")
-    return tensor.to(torch.int64)
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ValueError(f"{name} targets must be integers or floating-point, got {tensor.dtype}")
+    return tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)
 
 
 def _tensor(name: str, value: Any) -> Tensor:

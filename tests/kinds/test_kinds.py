@@ -34,6 +34,7 @@ from study.source import TRAINING, checkpoint_name
 from study.training.checkpoints import decode_weights, load_weights
 from study.training.data import DataSet, Examples
 from study.training.loop import mean_loss
+from study.training.tasks import Classification
 
 FILES = sorted(file.stem for file in (root() / "conf" / "landscape").glob("*.yaml"))
 NAMES = ["contour", "interpolation", "line", "scaling"]  # the others, which need whole runs, are tested apart
@@ -73,7 +74,7 @@ def trained() -> Trained:
     examples = Examples(inputs, torch.arange(12) % 3)
     return Trained(
         model=network(1),
-        data=DataSet("made up", examples, examples, num_classes=3),
+        data=DataSet("made up", examples, examples, task=Classification(3)),
         solution=Weights.of(network(1)),
         initialisation=Weights.of(network(0)),
         fresh=lambda seed: Weights.of(network(seed)),
@@ -457,7 +458,7 @@ def seen_at(outcome: Outcome, factor: float) -> float:
     data = build.data_set(saved_data(record))
     model = build.model(saved_model(record), data, 0, "cpu")
     load_weights(model, {name: factor * tensor for name, tensor in state.items()})
-    return mean_loss(model, data.train, 100).loss
+    return mean_loss(model, data.train, 100, data.task).loss
 
 
 def test_a_lone_file_has_an_interpolation_from_a_fresh_initialisation(

@@ -54,7 +54,7 @@ def loss_of(record: Record, state: dict[str, Tensor]) -> float:
     data = build.data_set(saved_data(record))
     model = build.model(saved_model(record), data, 0, "cpu")
     load_weights(model, state)
-    return mean_loss(model, data.train, 100).loss
+    return mean_loss(model, data.train, 100, data.task).loss
 
 
 def moved(state: dict[str, Tensor], step: np.ndarray) -> dict[str, Tensor]:

@@ -44,6 +44,7 @@ class Training:
             train_set,
             test_set,
             make(name, self.model.parameters(), *overrides),
+            task=data.task,
             budget=Budget.epochs(12, 64, 16),
             schedule=Cosine(0.1),
             batch_size=16,

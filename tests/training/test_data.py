@@ -24,6 +24,7 @@ from torchvision import datasets
 from study.training import sources
 from study.training.custom import load_attribute, source_digest
 from study.training.data import Augmentation, DataSet, Examples, limit, validate
+from study.training.tasks import Classification
 
 MNIST_ROOT = os.environ.get("STUDY_MNIST_ROOT")
 FAMILY = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -44,7 +45,7 @@ def examples(count=6, seed=0, classes=3):
 
 
 def small():
-    return DataSet("small", examples(6, 0), examples(4, 1), 3)
+    return DataSet("small", examples(6, 0), examples(4, 1), Classification(3))
 
 
 def normalised(images, reference):
@@ -112,10 +113,10 @@ def test_digest_sees_every_tensor_and_their_shapes():
     transposed_shape = Examples(data.train.inputs.reshape(6, 2, 5, 3), data.train.targets)
     variants = [
         data,
-        DataSet("small", data.train, Examples(data.test.inputs, other_label), 3),
-        DataSet("small", Examples(other_pixel, data.train.targets), data.test, 3),
-        DataSet("small", data.test, data.train, 3),
-        DataSet("small", transposed_shape, data.test, 3),
+        DataSet("small", data.train, Examples(data.test.inputs, other_label), Classification(3)),
+        DataSet("small", Examples(other_pixel, data.train.targets), data.test, Classification(3)),
+        DataSet("small", data.test, data.train, Classification(3)),
+        DataSet("small", transposed_shape, data.test, Classification(3)),
     ]
     assert len({variant.digest for variant in variants}) == len(variants)
     assert small().digest == data.digest
@@ -124,9 +125,11 @@ def test_digest_sees_every_tensor_and_their_shapes():
 def test_limit_cuts_each_split_and_digests_what_is_left():
     data = small()
     cut = limit(data, train_examples=4, test_examples=None, seed=3)
-    assert (len(cut.train), len(cut.test), cut.num_classes, cut.name) == (4, 4, 3, "small")
+    assert (len(cut.train), len(cut.test), cut.task.outputs, cut.name) == (4, 4, 3, "small")
     assert torch.equal(cut.train.inputs, data.train.take(4, 3).inputs)
-    assert cut.digest == DataSet("", data.train.take(4, 3), data.test, 3).digest != data.digest
+    assert (
+        cut.digest == DataSet("", data.train.take(4, 3), data.test, Classification(3)).digest != data.digest
+    )
     for seed in range(5):
         assert torch.equal(limit(data, None, 2, seed).test.inputs, data.test.take(2, seed).inputs)
     assert limit(data, None, None).digest == data.digest
@@ -152,7 +155,7 @@ def test_limit_names_key_size_and_value(train, test, message):
 def _with(inputs=None, targets=None):
     good = examples(4, 1)
     bad = Examples(good.inputs if inputs is None else inputs, good.targets if targets is None else targets)
-    return DataSet("mine", examples(6, 0), bad, 3)
+    return DataSet("mine", examples(6, 0), bad, Classification(3))
 
 
 NOT_FINITE = torch.zeros(4, 2, 3, 5)
@@ -186,7 +189,7 @@ def test_validate_counts_examples_through_a_long_split():
     inputs[[4321, 4900], [1, 0]] = float("nan")
     long = Examples(inputs, torch.zeros(5000).long())
     with pytest.raises(ValueError, match=r"^long: train inputs must be finite, got nan in example 4321$"):
-        validate(DataSet("long", long, long, 1))
+        validate(DataSet("long", long, long, Classification(1)))
 
 
 # --- digits --------------------------------------------------------------------------------------
@@ -195,7 +198,7 @@ def test_validate_counts_examples_through_a_long_split():
 def test_digits_are_those_of_the_uci_repository_split_by_class():
     data = sources.digits()
     assert (len(data.train), len(data.test)) == (1437, 360)
-    assert (data.name, data.num_classes, data.input_shape) == ("digits", 10, (1, 28, 28))
+    assert (data.name, data.task.outputs, data.input_shape) == ("digits", 10, (1, 28, 28))
     # Class counts as published with the data (optdigits.names, test part).
     counts = torch.tensor([178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
     in_test = torch.bincount(data.test.targets, minlength=10)
@@ -307,7 +310,7 @@ def _write_mnist(root, folder="MNIST", **arrays):
 def test_mnist_family_reads_non_square_idx_files(tmp_path, name):
     files = _write_mnist(tmp_path, FAMILY[name])
     data = sources.from_torchvision(name, tmp_path, download=False)
-    assert (data.name, data.num_classes, data.input_shape) == (name, 10, (1, 5, 7))
+    assert (data.name, data.task.outputs, data.input_shape) == (name, 10, (1, 5, 7))
     train, test = files["train-images-idx3-ubyte"][:, None], files["t10k-images-idx3-ubyte"][:, None]
     np.testing.assert_allclose(data.train.inputs, normalised(train, train), atol=2e-6)
     np.testing.assert_allclose(data.test.inputs, normalised(test, train), atol=2e-6)
@@ -367,7 +370,7 @@ def test_cifar10_reads_its_batches_in_order(tmp_path, monkeypatch):
     meta = {"label_names": [str(number) for number in range(10)]}
     _write_cifar(tmp_path, monkeypatch, batches, meta, datasets.CIFAR10)
     data = sources.from_torchvision("cifar10", tmp_path, download=False)
-    assert (data.num_classes, data.input_shape) == (10, (3, 32, 32))
+    assert (data.task.outputs, data.input_shape) == (10, (3, 32, 32))
     train = np.concatenate([batches[f"data_batch_{number}"]["data"] for number in (1, 2)])
     train, test = (rows.reshape(-1, 3, 32, 32) for rows in (train, batches["test_batch"]["data"]))
     np.testing.assert_allclose(data.train.inputs, normalised(train, train), atol=2e-6)
@@ -386,7 +389,7 @@ def test_cifar100_reads_the_fine_labels(tmp_path, monkeypatch):
     meta = {"fine_label_names": [str(number) for number in range(100)]}
     _write_cifar(tmp_path, monkeypatch, batches, meta, datasets.CIFAR100)
     data = sources.from_torchvision("cifar100", tmp_path, download=False)
-    assert (data.num_classes, data.input_shape) == (100, (3, 32, 32))
+    assert (data.task.outputs, data.input_shape) == (100, (3, 32, 32))
     assert data.train.targets.tolist() == [19, 99, 0]
     assert data.test.targets.tolist() == [49, 33]
 
@@ -418,7 +421,7 @@ def test_svhn_reads_mat_files_and_calls_class_ten_zero(tmp_path, monkeypatch):
         listed[split] = ["", file.name, hashlib.md5(file.read_bytes()).hexdigest()]
     monkeypatch.setattr(datasets.SVHN, "split_list", listed)
     data = sources.from_torchvision("svhn", tmp_path, download=False)
-    assert (data.num_classes, data.input_shape) == (10, (3, 6, 5))
+    assert (data.task.outputs, data.input_shape) == (10, (3, 6, 5))
     train, test = (images[split].transpose(3, 2, 0, 1) for split in ("train", "test"))
     np.testing.assert_allclose(data.train.inputs, normalised(train, train), atol=2e-6)
     np.testing.assert_allclose(data.test.inputs, normalised(test, train), atol=2e-6)
@@ -563,6 +566,7 @@ def module(tmp_path, monkeypatch):
 OWN = """
 import numpy as np, torch
 from study.training.data import DataSet, Examples
+from study.training.tasks import Classification
 
 def pairs(size=4, offset=0.0):
     inputs = np.arange(size * 6, dtype=np.float64).reshape(size, 1, 2, 3) + offset
@@ -570,7 +574,8 @@ def pairs(size=4, offset=0.0):
 
 def data_set():
     (x, y), (u, v) = pairs()
-    return DataSet("own", Examples(torch.tensor(x).float(), torch.tensor(y)), Examples(u, v.long()), 7)
+    train, test = Examples(torch.tensor(x).float(), torch.tensor(y)), Examples(u, v.long())
+    return DataSet("own", train, test, Classification(7))
 
 def bad(train_x=None, train_y=None):
     (x, y), test = pairs()
@@ -590,17 +595,17 @@ class Maker:
 def test_custom_pairs_are_taken_as_they_are(module):
     name = module(OWN)
     data = sources.custom(f"{name}:pairs", {"size": 5, "offset": 0.25})
-    assert (data.name, data.num_classes, data.input_shape) == (f"{name}:pairs", 5, (1, 2, 3))
+    assert (data.name, data.task.outputs, data.input_shape) == (f"{name}:pairs", 5, (1, 2, 3))
     assert torch.equal(data.train.inputs.flatten(), torch.arange(30) + 0.25)
     assert data.train.targets.tolist() == [0, 1, 2, 0, 1]
     assert data.test.targets.tolist() == [4, 0]
     assert data.test.targets.dtype == torch.int64
-    assert sources.custom(f"{name}:Maker.make", {}).num_classes == 5
+    assert sources.custom(f"{name}:Maker.make", {}).task.outputs == 5
 
 
 def test_a_custom_data_set_keeps_its_name_and_classes(module):
     data = sources.custom(f"{module(OWN)}:data_set", {})
-    assert (data.name, data.num_classes) == ("own", 7)
+    assert (data.name, data.task.outputs) == ("own", 7)
 
 
 @pytest.mark.parametrize(
@@ -624,8 +629,14 @@ def test_a_custom_data_set_keeps_its_name_and_classes(module):
             {"train_y": np.array([0, -1, 2, 0])},
             "targets must be classes counted from 0, got -1 as the smallest and 4 as the largest",
         ),
-        ({"train_y": np.array([0.0, 1.0, 2.0, 0.0])}, "train targets must be integers, got torch.float64"),
-        ({"train_y": np.array([True, False, True, True])}, "train targets must be integers, got torch.bool"),
+        (
+            {"train_y": np.array([0.0, 1.0, 2.0, 0.0])},
+            "targets of both splits must be integers or floating-point, got torch.float32 and torch.int64",
+        ),
+        (
+            {"train_y": np.array([True, False, True, True])},
+            "train targets must be integers or floating-point, got torch.bool",
+        ),
         ({"train_y": np.array(3)}, "train targets must be int64 of shape (N,), got torch.int64 ()"),
         ({"sise": 3}, "arguments ['sise'] do not fit: got an unexpected keyword argument 'sise'"),
     ],

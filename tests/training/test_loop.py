@@ -21,6 +21,7 @@ from study.training.loop import (
 )
 from study.training.order import Branch, derive_seed, stretches
 from study.training.schedules import Constant, Cosine, Milestones, Warmup
+from study.training.tasks import Classification
 
 SETTINGS = {
     "sgd": {"momentum": 0.9, "nesterov": True},
@@ -45,6 +46,7 @@ def images(count: int, seed: int) -> Examples:
 
 
 TRAIN, TEST = images(60, seed=1), images(25, seed=2)
+TASK = Classification(3)
 
 
 def mlp() -> nn.Module:
@@ -84,6 +86,7 @@ class Training:
         )
         train_set = options.pop("train_set", TRAIN)
         defaults = {
+            "task": TASK,
             "budget": Budget.epochs(epochs, len(train_set), batch_size),
             "schedule": Constant(),
             "batch_size": batch_size,
@@ -120,17 +123,17 @@ def reference_loss(model: nn.Module, examples: Examples) -> float:
 @pytest.mark.parametrize("batch_size", [1, 7, 59, 60, 1000])
 def test_mean_loss_is_exact_whatever_the_batches(batch_size: int):
     model = noisy()
-    evaluation = mean_loss(model, TRAIN, batch_size)
+    evaluation = mean_loss(model, TRAIN, batch_size, TASK)
     assert evaluation.loss == pytest.approx(reference_loss(model, TRAIN), rel=1e-6)
 
 
 def test_a_short_last_batch_has_its_own_weight_only():
     # Logits are the inputs. Four examples cost log 2, the fifth, alone in its batch, log(1 + e⁴).
     examples = Examples(torch.tensor([[0.0, 0.0]] * 4 + [[4.0, 0.0]]), torch.ones(5, dtype=torch.int64))
-    evaluation = mean_loss(nn.Identity(), examples, batch_size=4)
+    evaluation = mean_loss(nn.Identity(), examples, 4, TASK)
     assert evaluation.loss == pytest.approx((4 * math.log(2) + math.log(1 + math.exp(4))) / 5, rel=1e-6)
-    assert mean_loss(nn.Identity(), replace(examples, targets=1 - examples.targets), 4).accuracy == 1
-    assert evaluation.accuracy == 0
+    assert mean_loss(nn.Identity(), replace(examples, targets=1 - examples.targets), 4, TASK).score == 1
+    assert evaluation.score == 0
 
 
 def test_float32_sums_would_lose_what_is_summed():
@@ -138,24 +141,24 @@ def test_float32_sums_would_lose_what_is_summed():
     inputs = torch.tensor([[2.0**24, 0.0]] + [[0.0, 0.0]] * 100)
     examples = Examples(inputs, torch.ones(101, dtype=torch.int64))
     expected = (2.0**24 + 100 * math.log(2)) / 101
-    assert mean_loss(nn.Identity(), examples, batch_size=50).loss == pytest.approx(expected, rel=1e-9)
+    assert mean_loss(nn.Identity(), examples, 50, TASK).loss == pytest.approx(expected, rel=1e-9)
 
 
 def test_mean_loss_leaves_the_model_as_it_was():
     model = noisy().train()
     model[2].eval()
     modes, before = [module.training for module in model.modules()], snapshot(model)
-    mean_loss(model, TRAIN, 16)
+    mean_loss(model, TRAIN, 16, TASK)
     assert [module.training for module in model.modules()] == modes
     assert same(snapshot(model), before)
     with pytest.raises(RuntimeError):
-        mean_loss(model, Examples(torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64)), 16)
+        mean_loss(model, Examples(torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64)), 16, TASK)
     assert [module.training for module in model.modules()] == modes
 
 
 def test_nothing_to_evaluate_is_refused():
     with pytest.raises(ValueError, match="got 0 and 16"):
-        mean_loss(mlp(), Examples(torch.zeros(0, 16), torch.zeros(0, dtype=torch.int64)), 16)
+        mean_loss(mlp(), Examples(torch.zeros(0, 16), torch.zeros(0, dtype=torch.int64)), 16, TASK)
 
 
 # What is minimised
