@@ -89,8 +89,18 @@ def _table(group: str, by_choice: dict[str, dict[str, Entry]]) -> list[str]:
             )
         else:
             default = ", ".join(f"`{value}` ({choice})" for choice, value in defaults.items())
-        rows.append(f"| `{prefix}{name}` | {default} | {next(iter(holders.values()))[1]} |")
+        rows.append(f"| `{prefix}{name}` | {default} | {_meaning(holders)} |")
     return rows
+
+
+def _meaning(holders: dict[str, Entry]) -> str:
+    """What a key means; where its choices do not agree, what it means to which."""
+    meanings: dict[str, list[str]] = {}
+    for choice, entry in holders.items():
+        meanings.setdefault(entry[1], []).append(choice)
+    if len(meanings) == 1:
+        return next(iter(meanings))
+    return "; ".join(f"{', '.join(choices)}: {meaning}" for meaning, choices in meanings.items())
 
 
 def _shown(value: Any) -> str:

@@ -227,6 +227,26 @@ CASES = {
     },
     "model/cnn": Case({**NAMED, "conv_dropout": 0.5, "hidden_dropout": 0.25}, {"model.widths": None}),
     "model/mlp": Case({**NAMED, "widths": [8, 7], "norm": "batch"}),
+    "model/lenet": Case({**NAMED, "activation": "relu"}, {"model.widths": None, "data.image_size": 12}),
+    "model/resnet": Case(
+        {**NAMED, "depth": 14, "width": 2, "skip": False, "norm": "none", "shortcut": "projection"},
+        {"model.widths": None, "model.depth": 8},
+    ),
+    "model/vgg": Case(
+        {**NAMED, "depth": 11, "width": 0.25, "norm": "none"}, {"model.widths": None, "model.width": 0.125}
+    ),
+    "model/vit": Case(
+        {
+            **NAMED,
+            "patch_size": 2,
+            "width": 16,
+            "depth": 2,
+            "heads": 2,
+            "mlp_ratio": 3.0,
+            "dropout": 0.5,
+        },
+        {"model.widths": None, "model.width": 8, "model.depth": 1, "model.heads": 1},
+    ),
     "model/custom": Case(
         {**NAMED, "path": "own_code_for_config:other_net", "arguments": {"width": 6}},
         {"model.widths": None, "model.path": "own_code_for_config:net"},

@@ -94,7 +94,7 @@ MISTAKES = {
     "optimizer.lr=1": "optimizer.lr is no key of the configuration (optimizer has name, learning_rate, weight_decay, betas, eps)",
     "trainin.epochs=2": "trainin.epochs is no key of the configuration (did you mean 'training.epochs'?)",
     "landscape.contour.point=3": "landscape.contour.point is no key of the configuration (did you mean 'landscape.contour.points'?)",
-    "model=mlp model.width=[3]": "model.width is no key of the configuration (did you mean 'model.widths'?)",
+    "model=mlp model.width_s=[3]": "model.width_s is no key of the configuration (did you mean 'model.widths'?)",
     "batch_size=3": "batch_size is no key of the configuration",
     "landscape=[line] landscape.contour.points=5": "landscape.contour.points is no key of the configuration: the landscape contour is not among those chosen (landscape=[line])\n",
     "landscape=[] landscape.contour.points=5": "landscape.contour.points is no key of the configuration: the landscape contour is not among those chosen (landscape=[])\n",
@@ -127,7 +127,7 @@ MISTAKES = {
     "landscape.contour.alpha_range=[1]": "landscape.contour.alpha_range must have 2 entries, got [1.0]",
     "seed=-1": "seed must be at least 0, got -1",
     # choices
-    "model=mpl": "model must be one of cnn, custom, mlp, got 'mpl' (did you mean 'mlp'?)",
+    "model=mpl": "model must be one of cnn, custom, lenet, mlp, resnet, vgg, vit, got 'mpl' (did you mean 'mlp'?)",
     "landscape=[contor]": "landscape must be one of contour, curve, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got 'contor' (did you mean 'contour'?)",
     "training/schedule=cosin": "training/schedule must be one of constant, cosine, milestones, step, got 'cosin' (did you mean 'cosine'?)",
     "optimiser=adam": "optimiser is no key of the configuration (did you mean 'optimizer'?)",

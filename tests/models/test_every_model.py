@@ -1,0 +1,82 @@
+"""Every model of the registry trains on small images, alike in one go, in pieces and in other processes."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import torch
+from joblib import Parallel, delayed
+
+from study.build import model as build_model
+from study.build import optimizer as build_optimizer
+from study.models import MODELS
+from study.resolve import composed, typed
+from study.training.checkpoints import TrainingState, snapshot
+from study.training.data import DataSet, limit
+from study.training.loop import train
+from study.training.schedules import Budget, Constant
+from study.training.sources import digits
+
+SMALL = {
+    "cnn": [],
+    "lenet": ["model.activation=relu"],
+    "mlp": ["model.widths=[16]"],
+    "resnet": ["model.depth=8"],
+    "vgg": ["model.width=0.125"],
+    "vit": ["model.width=16", "model.depth=1", "model.dropout=0.1"],
+}
+PLAIN = [("resnet", ["model.depth=8", "model.norm=none"]), ("vgg", ["model.width=0.25", "model.norm=none"])]
+OWN = {"custom"}  # a user's code: tests/models/test_models.py
+
+
+def trained(name: str, overrides: list[str], data: DataSet, resume: TrainingState | None = None):
+    """Losses, states and final weights of a training on 96 digits of 12 × 12 pixels."""
+    config = typed(composed([f"model={name}", *overrides, "optimizer.learning_rate=0.003"]))
+    torch.set_num_threads(1)
+    model = build_model(config.model, data, 0, "cpu")
+    records, states = [], []
+    train(
+        model,
+        data.train,
+        data.test,
+        build_optimizer(config, model),
+        budget=Budget.epochs(6, 96, 16),
+        schedule=Constant(),
+        batch_size=16,
+        order_seed=0,
+        on_checkpoint=lambda _checkpoint: None,
+        on_epoch=records.append,
+        on_state=states.append,
+        resume=resume,
+        progress=False,
+    )
+    return [record.values["train/loss"] for record in records], states, snapshot(model)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """As many threads afterwards as before."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data() -> DataSet:
+    return limit(digits(12, 0.2), 96, 40)
+
+
+def test_every_model_is_here():
+    assert set(SMALL) == set(MODELS) - OWN
+
+
+@pytest.mark.parametrize(("name", "overrides"), [*SMALL.items(), *PLAIN])
+def test_it_lowers_the_loss_and_gives_the_same_bits_in_pieces_and_in_other_processes(name, overrides, data):
+    losses, states, weights = trained(name, overrides, data)
+    assert losses[-1] < 0.9 * losses[0]
+    tensors, rest = states[2].encode()
+    state = TrainingState.decode(tensors, json.loads(json.dumps(rest)))
+    again = Parallel(n_jobs=2)(delayed(trained)(name, overrides, data, own) for own in (None, state))
+    for found, expected in zip(again, (losses, losses[4:]), strict=True):
+        assert found[0] == expected
+        assert all(torch.equal(tensor, found[2][key]) for key, tensor in weights.items())
