@@ -39,6 +39,7 @@ def identify(
     *,
     data_digest: str,
     code_digests: Mapping[str, str],
+    model_files: Mapping[str, str],
     checkpoint: str | None,
     named: Mapping[str, str],
     trained_here: bool,
@@ -50,6 +51,7 @@ def identify(
         config: resolved; keys that change no number are left out.
         data_digest: of both splits, as they are used.
         code_digests: by path, of the source of custom data and models.
+        model_files: digests of the files that the network is built from, by their paths in its configuration.
         checkpoint: digest of the weights looked at, where they are not trained by this run.
         named: digests of other weights and of files, by the words that name them in the landscapes'
             configuration.
@@ -62,6 +64,7 @@ def identify(
     training = {section: plain[section] for section in TRAINING_SECTIONS}
     drawn = {"init_seed": init_seed, "order_seed": order_seed, "branch_seed": branch_seed(config)}
     training["training"] |= drawn
+    training["model"] = _by_content(training["model"], model_files)
     training |= {
         "data_digest": data_digest,
         "code_digests": dict(code_digests),

@@ -103,6 +103,7 @@ def prepare(
         config,
         data_digest=data.digest,
         code_digests=code,
+        model_files=config.model.file_digests(),
         checkpoint=source.digest if source else None,
         named={words: own.digest for words, own in named.items()} | files,
         trained_here=source is None or source.record is not None,

@@ -11,7 +11,7 @@ from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
 from study.members import BY_TRAINING
-from study.models import CustomModelConfig, count_parameters
+from study.models import count_parameters
 from study.prepare import Prepared
 from study.record import Record
 
@@ -116,9 +116,8 @@ def closing_table(record: Record) -> list[tuple[str, float]]:
 def _subject(prepared: Prepared) -> str:
     """Network and data, in words."""
     study = prepared.config
-    model = study.model.path if isinstance(study.model, CustomModelConfig) else study.model.name
     data = study.data.path if isinstance(study.data, CustomDataConfig) else prepared.data.name
-    return f"{model} ({count_parameters(prepared.model):,} parameters) on {data}"
+    return f"{study.model.subject} ({count_parameters(prepared.model):,} parameters) on {data}"
 
 
 def _whose(prepared: Prepared) -> str:

@@ -22,6 +22,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf
 from safetensors.torch import save_file
+from torchvision.models import shufflenet_v2_x0_5
 
 import study.run
 import study.train
@@ -166,6 +167,7 @@ ON_A_PLANE = {
 BOUNDED = {"margin": 0.5, "beta_points": 4}
 FILES = Path(tempfile.mkdtemp())  # of weights that landscapes name: made before the first test
 WEIGHTS = [str(FILES / f"{name}.safetensors") for name in ("first", "second", "third")]
+CLASSIFIER = str(FILES / "classifier.pth")  # of the classes of the digits
 ENDS = {
     **ANYWHERE,
     "batch_statistics": "interpolated",
@@ -231,6 +233,10 @@ CASES = {
     "model/resnet": Case(
         {**NAMED, "depth": 14, "width": 2, "skip": False, "norm": "none", "shortcut": "projection"},
         {"model.widths": None, "model.depth": 8},
+    ),
+    "model/torchvision": Case(
+        {**NAMED, "architecture": "mobilenet_v3_small", "weights": CLASSIFIER},
+        {"model.widths": None, "model.architecture": "shufflenet_v2_x0_5"},
     ),
     "model/vgg": Case(
         {**NAMED, "depth": 11, "width": 0.25, "norm": "none"}, {"model.widths": None, "model.width": 0.125}
@@ -406,6 +412,7 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for seed, file in enumerate(WEIGHTS, start=7):
         network = initialise(lambda: mlp((1, 8, 8), 10, widths=(8,), norm="batch"), seed)
         save_file(network.state_dict(), file)
+    torch.save(initialise(lambda: shufflenet_v2_x0_5(num_classes=10), 7).state_dict(), CLASSIFIER)
     sys.path.insert(0, str(folder))
     before = torch.get_num_threads()
     yield

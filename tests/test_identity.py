@@ -46,6 +46,7 @@ def identified(config: StudyConfig, **changes: Any) -> Identity:
     about: dict[str, Any] = {
         "data_digest": "d",
         "code_digests": {"a:b": "1"},
+        "model_files": {},
         "checkpoint": None,
         "named": {},
         "trained_here": True,
@@ -214,7 +215,8 @@ def test_processes_agree(compose: Compose, output_dir: Path):
         "from study.resolve import composed, typed\n"
         "from study.identity import identify\n"
         "config = typed(composed(sys.argv[1:]))\n"
-        "own = identify(config, data_digest='d', code_digests={'a:b': '1'}, checkpoint=None, named={},"
+        "own = identify(config, data_digest='d', code_digests={'a:b': '1'}, model_files={},"
+        " checkpoint=None, named={},"
         " trained_here=True,"
         " versions={'torch': '2'})\n"
         "print(json.dumps([own.config_hash, own.training_hash]))"

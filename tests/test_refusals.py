@@ -127,7 +127,7 @@ MISTAKES = {
     "landscape.contour.alpha_range=[1]": "landscape.contour.alpha_range must have 2 entries, got [1.0]",
     "seed=-1": "seed must be at least 0, got -1",
     # choices
-    "model=mpl": "model must be one of cnn, custom, lenet, mlp, resnet, vgg, vit, got 'mpl' (did you mean 'mlp'?)",
+    "model=mpl": "model must be one of cnn, custom, lenet, mlp, resnet, torchvision, vgg, vit, got 'mpl' (did you mean 'mlp'?)",
     "landscape=[contor]": "landscape must be one of contour, curve, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got 'contor' (did you mean 'contour'?)",
     "training/schedule=cosin": "training/schedule must be one of constant, cosine, milestones, step, got 'cosin' (did you mean 'cosine'?)",
     "optimiser=adam": "optimiser is no key of the configuration (did you mean 'optimizer'?)",

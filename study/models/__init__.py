@@ -6,6 +6,7 @@ from study.models.custom import CustomModelConfig
 from study.models.lenet import LenetConfig
 from study.models.mlp import MlpConfig
 from study.models.resnet import ResNetConfig
+from study.models.torchvision import TorchvisionModelConfig
 from study.models.vgg import VggConfig
 from study.models.vit import VitConfig
 
@@ -15,6 +16,7 @@ MODELS: dict[str, type[ModelConfig]] = {
     "lenet": LenetConfig,
     "mlp": MlpConfig,
     "resnet": ResNetConfig,
+    "torchvision": TorchvisionModelConfig,
     "vgg": VggConfig,
     "vit": VitConfig,
 }

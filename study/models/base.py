@@ -19,6 +19,15 @@ class ModelConfig(ABC):
 
     name: str = key("which network; set by the choice in the group `model`")
 
+    @property
+    def subject(self) -> str:
+        """What the network is, in a word, for figures and reports."""
+        return self.name
+
+    def file_digests(self) -> dict[str, str]:
+        """Digests of what the files hold that the network is built from, by their paths as configured."""
+        return {}
+
     @abstractmethod
     def build(self, input_shape: Sequence[int], outputs: int) -> nn.Module:
         """A new network on the CPU, its weights drawn from torch's generator.

@@ -22,6 +22,11 @@ class CustomModelConfig(ModelConfig):
     path: str = key("package.module:attribute, a function or class that returns a torch.nn.Module")
     arguments: dict[str, Any] = key("its keyword arguments")
 
+    @property
+    def subject(self) -> str:
+        """Where its code is."""
+        return self.path
+
     def build(self, input_shape: Sequence[int], outputs: int) -> nn.Module:
         """See `custom`."""
         return custom(self.path, self.arguments, input_shape, outputs)

@@ -22,6 +22,7 @@ SMALL = {
     "lenet": ["model.activation=relu"],
     "mlp": ["model.widths=[16]"],
     "resnet": ["model.depth=8"],
+    "torchvision": ["model.architecture=shufflenet_v2_x0_5"],
     "vgg": ["model.width=0.125"],
     "vit": ["model.width=16", "model.depth=1", "model.dropout=0.1"],
 }
