@@ -17,12 +17,20 @@ from study.config import (
     TorchvisionConfig,
 )
 from study.config_evaluation import ExecutorConfig, JoblibConfig, RayConfig
-from study.config_training import CosineConfig, MilestonesConfig, StepConfig, TrainingConfig
+from study.config_training import (
+    CosineConfig,
+    EmaConfig,
+    MilestonesConfig,
+    StepConfig,
+    SwaConfig,
+    TrainingConfig,
+)
 from study.errors import ConfigError
 from study.identity import branch_seed
 from study.landscape.executors import Executor, Joblib, Ray, Serial
 from study.models import CustomModelConfig, ModelConfig, initialise
 from study.training import sources
+from study.training.averaging import Averaging, Ema, Swa
 from study.training.custom import source_digest
 from study.training.data import Augmentation, DataSet, limit
 from study.training.order import Branch
@@ -148,6 +156,23 @@ def branch(config: StudyConfig, examples: int) -> Branch | None:
     if at > total:
         raise ConfigError("training.branch_at", f"must be at most {total}, the updates of the budget", at)
     return Branch(at, seed)
+
+
+def averaging(config: TrainingConfig, examples: int) -> Averaging | None:
+    """Which weights are averaged beside training, or None.
+
+    Raises:
+        ConfigError: if the first of them lie beyond the budget.
+    """
+    own = config.averaging
+    if not isinstance(own, EmaConfig | SwaConfig):
+        return None
+    total = budget(config, examples)
+    whole = total.total_updates // total.updates_per_epoch
+    if own.start_epoch > whole:
+        rule = f"must be at most {whole}, the whole epochs of the budget"
+        raise ConfigError("training.averaging.start_epoch", rule, own.start_epoch)
+    return Ema(own.decay, own.start_epoch) if isinstance(own, EmaConfig) else Swa(own.start_epoch)
 
 
 def augmentation(config: DataConfig) -> Augmentation | None:

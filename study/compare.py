@@ -27,7 +27,7 @@ from study.training.data import DataSet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRAINED = ("test/loss", "test/accuracy", "test/r2", "gap/loss", "weights/norm")
+TRAINED = ("test/loss", "test/accuracy", "test/r2", "test/averaged_loss", "gap/loss", "weights/norm")
 """What training reached that is drawn like a measure."""
 
 FLAGS = (

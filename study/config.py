@@ -6,10 +6,13 @@ from typing import Any
 from study.config_curvature import CurvatureConfig, SpectrumConfig, TopConfig
 from study.config_evaluation import EvaluationConfig, ExecutorConfig, JoblibConfig, RayConfig
 from study.config_training import (
+    AveragingConfig,
     CosineConfig,
+    EmaConfig,
     MilestonesConfig,
     ScheduleConfig,
     StepConfig,
+    SwaConfig,
     TrainingConfig,
 )
 from study.errors import ConfigError
@@ -133,7 +136,7 @@ class StudyConfig:
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
     tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
     checkpoint: str | None = key(
-        "look at trained weights instead of training: a run, RUN@UPDATE, or a .safetensors file"
+        "look at trained weights instead of training: a run, RUN@UPDATE, RUN@averaged, or a file"
     )
     rescale: float = key(
         "factor on the hidden activations of the solution before it is looked at, which leaves the function "
@@ -172,7 +175,11 @@ class StudyConfig:
 
 
 # The group of a section within a section.
-GROUP_OF = {"training.schedule": "training/schedule", "optimizer.base": "optimizer@optimizer.base"}
+GROUP_OF = {
+    "training.schedule": "training/schedule",
+    "training.averaging": "training/averaging",
+    "optimizer.base": "optimizer@optimizer.base",
+}
 
 RESERVED = ("train", "test", "weights", "training", "curvature", "rescaling")
 
@@ -187,6 +194,9 @@ NAMES: dict[type, tuple[str, ...]] = {
     CosineConfig: ("cosine",),
     StepConfig: ("step",),
     MilestonesConfig: ("milestones",),
+    AveragingConfig: ("none",),
+    EmaConfig: ("ema",),
+    SwaConfig: ("swa",),
     CurvatureConfig: ("off",),
     TopConfig: ("top",),
     SpectrumConfig: ("spectrum",),
@@ -209,6 +219,9 @@ SCHEMAS: dict[str, type] = {
     "training/schedule/cosine": CosineConfig,
     "training/schedule/step": StepConfig,
     "training/schedule/milestones": MilestonesConfig,
+    "training/averaging/none": AveragingConfig,
+    "training/averaging/ema": EmaConfig,
+    "training/averaging/swa": SwaConfig,
     "curvature/off": CurvatureConfig,
     "curvature/top": TopConfig,
     "curvature/spectrum": SpectrumConfig,

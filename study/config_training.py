@@ -37,6 +37,28 @@ class MilestonesConfig(ScheduleConfig):
 
 
 @dataclass
+class AveragingConfig:
+    """Whether weights are averaged beside training; never is by itself."""
+
+    name: str = key("which average; set by the choice in the group `training/averaging`")
+
+
+@dataclass
+class EmaConfig(AveragingConfig):
+    """An exponential moving average over updates."""
+
+    decay: float = key("share of the average that an update keeps", at_least=0, below=1)
+    start_epoch: int = key("epochs after which it begins; 0 begins with the initialisation", at_least=0)
+
+
+@dataclass
+class SwaConfig(AveragingConfig):
+    """The mean over the ends of epochs (stochastic weight averaging)."""
+
+    start_epoch: int = key("first epoch whose end is averaged", at_least=1)
+
+
+@dataclass
 class TrainingConfig:
     """How the network is trained."""
 
@@ -45,6 +67,7 @@ class TrainingConfig:
     batch_size: int = key("examples in a mini-batch; above the set's size, the whole set", at_least=1)
     label_smoothing: float = key("label smoothing of the trained loss", at_least=0, below=1)
     schedule: ScheduleConfig = key("how the learning rate changes")
+    averaging: AveragingConfig = key("which weights are averaged beside training")
     warmup_epochs: float = key("epochs of linear warm-up; 0 for none", at_least=0)
     scale_learning_rate: str = key(
         "scale the learning rate with batch_size / reference_batch_size", choices=("none", "linear", "sqrt")

@@ -65,6 +65,8 @@ def identify(
     drawn = {"init_seed": init_seed, "order_seed": order_seed, "branch_seed": branch_seed(config)}
     training["training"] |= drawn
     training["model"] = _by_content(training["model"], model_files)
+    if config.training.averaging.name == "none":  # as before there was an average
+        del training["training"]["averaging"]
     training |= {
         "data_digest": data_digest,
         "code_digests": dict(code_digests),

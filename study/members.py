@@ -17,9 +17,19 @@ from study.source import TRAINING
 SEEDS = ("seed", "training.init_seed", "training.order_seed", "training.branch_seed")
 """Settings that make replicates of one configuration."""
 
+SCORES = ("accuracy", "r2")
+"""What tasks score by."""
+
 BY_TRAINING = (
-    "train/loss", "train/accuracy", "train/r2", "test/loss", "test/accuracy", "test/r2", "weights/norm",
-)  # fmt: skip
+    *(
+        f"{split}/{prefix}{name}"
+        for prefix in ("", "averaged_")
+        for split in ("train", "test")
+        for name in ("loss", *SCORES)
+    ),
+    "weights/norm",
+)
+"""What is shown of the end of a training, where there is such a value."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ class Members:
         reached = {key: run.values[key] for key in BY_TRAINING if key in run.values}
         if {"train/loss", "test/loss"} <= reached.keys():
             reached["gap/loss"] = reached["test/loss"] - reached["train/loss"]
-        for score in ("accuracy", "r2"):
+        for score in SCORES:
             if {f"train/{score}", f"test/{score}"} <= reached.keys():
                 reached[f"gap/{score}"] = reached[f"train/{score}"] - reached[f"test/{score}"]
         prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE))

@@ -84,13 +84,18 @@ def prepare(
     _check_task(config, data)
     build.optimizer(config, model)
     build.branch(config, len(data.train))
+    build.averaging(config.training, len(data.train))
     build.executor(config.executor)
     source = load_source(config.checkpoint, config.output_dir) if config.checkpoint else None
     if source is not None:
         load_weights(model, source.solution)
         for name, own in config.landscape.items():
-            if (needed := KINDS[own.kind].needs(own)) and source.record is None:
+            needed = KINDS[own.kind].needs(own)
+            if needed and source.record is None:
                 rule = f"must name a run: landscape.{name} needs its {needed}, which a file has not"
+                raise ConfigError("checkpoint", rule, config.checkpoint)
+            if needed == "checkpoints" and source.update is None:
+                rule = f"must be a checkpoint of training for landscape.{name}: averaged weights end no path"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
     _check_forward(config.model, model, data)
     _check_last_batch(model, data, config.training.batch_size)

@@ -29,6 +29,7 @@ GROUPS = (
     "optimizer@optimizer.base",
     "training",
     "training/schedule",
+    "training/averaging",
 )  # what a training was chosen from
 
 

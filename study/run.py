@@ -148,7 +148,7 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         states = [decode_weights(record.read(checkpoint_name(at)))[0] for at in (updates[0], updates[-1])]
         initialisation, solution, name = states[0], states[1], "solution"
     else:
-        solution, name = source.solution, "solution" if source.final else f"update {source.update}"
+        solution, name = source.solution, source.name
         initialisation = source.initialisation or {}
     torch.set_num_threads(config.evaluation.threads)
     model = prepared.model

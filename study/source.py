@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from study.training.checkpoints import decode_weights
 
 KEY = "checkpoint"
 FOLDER = "checkpoints"
+AVERAGED = f"{FOLDER}/averaged.safetensors"
 TRAINING = "training.json"  # in a record: how its training ended
 
 
@@ -27,7 +29,7 @@ class Source:
     Attributes:
         solution: the tensors, by name.
         initialisation: those of the first checkpoint of the same training; None for a lone file.
-        update: of the solution; None for a lone file.
+        update: of the solution; None for a lone file and for averaged weights.
         final: whether it is the last checkpoint of its training.
         record: the run that trained them; None for a lone file.
         digest: SHA-256 of both files' bytes.
@@ -41,6 +43,13 @@ class Source:
     record: Record | None
     digest: str
     label: str
+
+    @property
+    def name(self) -> str:
+        """What a landscape calls it."""
+        if self.final:
+            return "solution"
+        return "averaged weights" if self.update is None else f"update {self.update}"
 
 
 def find_record(name: str, output_dir: str | Path, rule: str, folder: str = RUNS, key: str = KEY) -> Record:
@@ -81,13 +90,13 @@ def source_record(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Re
             raise ConfigError(key, "must be a file that exists", checkpoint)
         record = Record(file.parent.parent)
         record.reload()
-        return record if f"{file.parent.name}/{file.name}" in _checkpoints(record) else None
+        return record if f"{file.parent.name}/{file.name}" in checkpoint_files(record) else None
     rule = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
     return find_record(checkpoint.partition("@")[0], output_dir, rule, key=key)
 
 
 def load_source(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Source:
-    """The weights that `checkpoint` names: `RUN` (its solution), `RUN@UPDATE` or a `.safetensors` file.
+    """The weights that `checkpoint` names: `RUN` (its solution), `RUN@UPDATE`, `RUN@averaged` or a file.
 
     Args:
         checkpoint: as configured.
@@ -108,10 +117,12 @@ def load_source(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Sour
     if not there:
         raise ConfigError(key, "must name a run that has checkpoints", checkpoint)
     ended_well = record.holds(TRAINING) and not record.read_json(TRAINING)["diverged"]
+    wanted = checkpoint.partition("@")[2]
+    if AVERAGED in (f"{FOLDER}/{wanted}.safetensors", f"{FOLDER}/{Path(checkpoint).name}"):
+        return _averaged(record, there[0], checkpoint, key)
     if checkpoint.endswith(".safetensors"):
         update = int(Path(checkpoint).stem.removeprefix("update_"))
     else:
-        wanted = checkpoint.partition("@")[2]
         listed = ", ".join(map(str, there))
         if not wanted and not ended_well:
             rule = f"must name a training that ended well, or one of its updates, as RUN@UPDATE ({listed})"
@@ -119,19 +130,35 @@ def load_source(checkpoint: str, output_dir: str | Path, key: str = KEY) -> Sour
         if wanted and (not wanted.isdecimal() or int(wanted) not in there):
             raise ConfigError(key, f"must name a run's checkpoint by its update ({listed})", checkpoint)
         update = int(wanted) if wanted else there[-1]
-    try:
-        first, last = (record.read(checkpoint_name(at)) for at in (there[0], update))
-    except DamagedFileError as error:
-        raise ConfigError(key, f"must be whole: {error}", checkpoint) from error
     return Source(
-        solution=_decode(checkpoint, key, last),
-        initialisation=_decode(checkpoint, key, first),
+        **_read(record, there[0], checkpoint_name(update), checkpoint, key),
         update=update,
         final=ended_well and update == there[-1],
-        record=record,
-        digest=hashlib.sha256(first + last).hexdigest(),
         label=f"run {record.config_hash}, update {update}",
     )
+
+
+def _averaged(record: Record, first: int, checkpoint: str, key: str) -> Source:
+    """The averaged weights of a run."""
+    if AVERAGED not in record.files():
+        raise ConfigError(key, "must name a run that has averaged weights (training/averaging)", checkpoint)
+    return Source(
+        **_read(record, first, AVERAGED, checkpoint, key),
+        update=None,
+        final=False,
+        label=f"run {record.config_hash}, averaged weights",
+    )
+
+
+def _read(record: Record, first: int, last: str, checkpoint: str, key: str) -> dict[str, Any]:
+    """Initialisation and solution of a source, from a record's files."""
+    try:
+        contents = record.read(checkpoint_name(first)), record.read(last)
+    except DamagedFileError as error:
+        raise ConfigError(key, f"must be whole: {error}", checkpoint) from error
+    initialisation, solution = (_decode(checkpoint, key, content) for content in contents)
+    digest = hashlib.sha256(b"".join(contents)).hexdigest()
+    return {"solution": solution, "initialisation": initialisation, "record": record, "digest": digest}
 
 
 def checkpoints(record: Record, last: int | None) -> dict[int, dict[str, Tensor]]:
@@ -146,11 +173,13 @@ def checkpoints(record: Record, last: int | None) -> dict[int, dict[str, Tensor]
 
 def updates(record: Record, last: int | None = None) -> list[int]:
     """The updates at which a record has checkpoints, up to `last` (None: all), in order."""
-    found = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
+    names = [name for name in checkpoint_files(record) if name != AVERAGED]
+    found = sorted(int(Path(name).stem.removeprefix("update_")) for name in names)
     return [update for update in found if last is None or update <= last]
 
 
-def _checkpoints(record: Record) -> list[str]:
+def checkpoint_files(record: Record) -> list[str]:
+    """Names of all weights that a training has left in a record."""
     return [name for name in record.files() if name.startswith(f"{FOLDER}/")]
 
 

@@ -4,14 +4,13 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from study import build
 from study.files import locked
 from study.identity import seeds
 from study.prepare import Prepared
 from study.record import RUNS, DamagedFileError, Record
-from study.source import FOLDER, TRAINING, checkpoint_name
+from study.source import AVERAGED, TRAINING, checkpoint_files, checkpoint_name, updates
 from study.training.checkpoints import TrainingState, encode_weights
 from study.training.loop import Checkpoint, EpochRecord, TrainingOutcome, train
 
@@ -61,7 +60,7 @@ def _take_over(record: Record, training_hash: str) -> None:
         ended = other.holds(TRAINING)
         try:
             summary = other.read_json(TRAINING) if ended else {}
-            record.take(other, [*_checkpoints(other), *([] if ended else _state_files(other))])
+            record.take(other, [*checkpoint_files(other), *([] if ended else _state_files(other))])
         except DamagedFileError:
             continue  # it is being made anew by its own run; the next may be whole
         record.keep(by_epoch)
@@ -96,7 +95,7 @@ def _progress(record: Record) -> float:
 
 def _is_whole(record: Record) -> bool:
     """Whether what a training has left so far is undamaged."""
-    return all(record.holds(name) for name in ("metrics.json", *_checkpoints(record)))
+    return all(record.holds(name) for name in ("metrics.json", *checkpoint_files(record)))
 
 
 def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -> None:
@@ -131,6 +130,7 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
         branch=build.branch(config, len(data.train)),
         label_smoothing=training.label_smoothing,
         augmentation=build.augmentation(config.data),
+        averaging=build.averaging(training, len(data.train)),
         stop_at_train_loss=training.stop_at_train_loss,
         checkpoint_every=training.checkpoint_every,
         on_checkpoint=on_checkpoint,
@@ -138,7 +138,11 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
         on_state=lambda state: _keep_state(record, state),
         resume=resume,
     )
-    kept = sorted(int(Path(name).stem.removeprefix("update_")) for name in _checkpoints(record))
+    if outcome.averaged is not None:
+        encoded = encode_weights(outcome.averaged, update=outcome.updates, epoch=outcome.epochs)
+        record.write(AVERAGED, encoded)
+    elif training.averaging.name != "none":
+        log.warning("no weights were averaged: the training ended too early")
     record.write_json(
         TRAINING,
         {
@@ -147,7 +151,7 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
             "diverged": outcome.diverged,
             "message": outcome.message,
             "stopped_early": outcome.stopped_early,
-            "checkpoints": kept,
+            "checkpoints": updates(record),
             "seconds": time.perf_counter() - started,
         },
     )
@@ -176,10 +180,6 @@ def _kept_state(record: Record) -> TrainingState | None:
         return TrainingState.decode(record.read(rest["tensors"]), rest)
     except DamagedFileError:
         return None
-
-
-def _checkpoints(record: Record) -> list[str]:
-    return [name for name in record.files() if name.startswith(f"{FOLDER}/")]
 
 
 def _state_files(record: Record) -> list[str]:

@@ -287,6 +287,11 @@ CASES = {
     "training/schedule/milestones": Case(
         {**NAMED, "epochs": [0.5], "gamma": 0.5}, {"training.schedule.epochs": "[1.0]"}
     ),
+    "training/averaging/none": Case(NAMED),
+    "training/averaging/ema": Case(
+        {**NAMED, "decay": 0.5, "start_epoch": 1}, {"training.averaging.start_epoch": 0}
+    ),
+    "training/averaging/swa": Case({**NAMED, "start_epoch": 2}, {"training.averaging.start_epoch": 1}),
     "landscape/interpolation": Case(
         {**ANYWHERE, "batch_statistics": "interpolated", "alpha_range": [-0.5, 1.0], "start_seed": 5},
         looking("interpolation"),

@@ -168,6 +168,8 @@ MISTAKES = {
     "data=wine model=mlp data.augmentation.flip=true": "data.augmentation.flip is no key of the configuration with data=diabetes or breast_cancer or wine (it is one of data=digits, ",
     "data=wine": "cnn needs inputs of shape (channels, height, width), got (13,)",
     "data=custom data.path=own_for_refusals:numbers model=mlp data.augmentation.flip=true": "data.augmentation must do nothing to inputs that are no images (C, H, W), but (5,), got ",
+    "training/averaging=swa training.averaging.start_epoch=11": "training.averaging.start_epoch must be at most 10, the whole epochs of the budget, got 11\n",
+    "training/averaging=ema training.averaging.decay=1": "training.averaging.decay must be below 1, got 1.0\n",
     "data.augmentation.crop_padding=28": "crop_padding must be smaller than the image, 28 x 28 pixels, got 28",
     "checkpoint=nothing": "checkpoint must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file",
     "checkpoint=there.safetensors": "checkpoint must be a file that exists, got 'there.safetensors'",

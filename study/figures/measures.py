@@ -40,7 +40,7 @@ FEW = 8
 FEWEST = 3
 """Runs below which a configuration's interval is not drawn: at two, Student's t alone is 12.7."""
 
-LOSSES = ("loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean")
+LOSSES = ("loss", "averaged_loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean")
 """The last part of the names of measures that are losses, or differences of them."""
 
 MEASURE_UNITS = {

@@ -21,7 +21,7 @@ OTHERS = ("second", "third")
 class ThreePointsConfig(BoundedConfig):
     """The plane through this run's solution and two others."""
 
-    second: str = key("weights beside this run's solution: a run, RUN@UPDATE, or a .safetensors file")
+    second: str = key("weights beside this run's solution: a run, RUN@UPDATE, RUN@averaged, or a file")
     third: str = key("likewise, a third")
 
     def check(self, name: str) -> None:

@@ -235,8 +235,10 @@ class MlflowTracker:
         """Send the files that the store has not got, or has got in another state."""
         files = record.files()
         checkpoints = [name for name in files if name.startswith("checkpoints/")]
-        if self.upload_checkpoints == "ends":
-            checkpoints = [*checkpoints[:1], *checkpoints[1:][-1:]]
+        if self.upload_checkpoints == "ends":  # what is no update's, as averaged weights, is an end too
+            path = [name for name in checkpoints if name.startswith("checkpoints/update_")]
+            between = path[1:-1]
+            checkpoints = [name for name in checkpoints if name not in between]
         finished = record.holds("training.json")
         wanted = [name for name in files if name.startswith(UPLOADED)]
         if self.upload_checkpoints == "ends":  # directions and bends are as large as checkpoints

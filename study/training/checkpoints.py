@@ -7,7 +7,7 @@ every process: safetensors orders its metadata by a random hash, so the header i
 import copy
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import safetensors.torch
@@ -100,13 +100,24 @@ class TrainingState:
     """Updates taken."""
     train_loss: float
     """Exact mean training loss at this point, in the task's unit."""
+    average: dict[str, Tensor] = field(default_factory=dict)
+    """What `Average.state` gives of averaged weights; nothing where none are averaged."""
 
     @classmethod
     def capture(
-        cls, model: nn.Module, optimizer: Optimizer, *, epoch: int, update: int, train_loss: float
+        cls,
+        model: nn.Module,
+        optimizer: Optimizer,
+        *,
+        epoch: int,
+        update: int,
+        train_loss: float,
+        average: dict[str, Tensor] | None = None,
     ) -> "TrainingState":
         """A copy of the state of `model` and `optimizer`, which later updates leave as it is."""
-        return cls(snapshot(model), copy.deepcopy(optimizer.state_dict()), epoch, update, train_loss)
+        return cls(
+            snapshot(model), copy.deepcopy(optimizer.state_dict()), epoch, update, train_loss, average or {}
+        )
 
     def restore(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Copies this state into a model and an optimizer built as the first ones were.
@@ -129,6 +140,7 @@ class TrainingState:
             TypeError: If the optimizer keeps something that is neither a tensor nor plain data.
         """
         tensors = {f"model/{name}": tensor for name, tensor in self.model.items()}
+        tensors |= {f"average/{name}": tensor for name, tensor in self.average.items()}
         optimizer = _pack(self.optimizer, "optimizer", tensors)
         data = _to_bytes(tensors, {})
         return data, {
@@ -152,13 +164,14 @@ class TrainingState:
         if rest["sha256"] != hashlib.sha256(data).hexdigest():
             raise ValueError("the tensors of the training state are not those it was written with")
         tensors, _ = decode_weights(data)
-        model = {
-            name.removeprefix("model/"): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("model/")
-        }
+
+        def group(prefix: str) -> dict[str, Tensor]:
+            own = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            return {name.removeprefix(prefix): tensor for name, tensor in own.items()}
+
         optimizer = _unpack(rest["optimizer"], tensors)
-        return cls(model, optimizer, rest["epoch"], rest["update"], rest["train_loss"])
+        about = (rest["epoch"], rest["update"], rest["train_loss"])
+        return cls(group("model/"), optimizer, *about, group("average/"))
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

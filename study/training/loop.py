@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from study.training.averaging import Average, Averaging
 from study.training.checkpoints import TrainingState, snapshot
 from study.training.data import Augmentation, Examples
 from study.training.gradient import Gradient, NotFiniteError
@@ -96,6 +97,9 @@ class TrainingOutcome:
     """One line that says why training ended before its budget; None if it did not."""
     stopped_early: bool
     """Whether the training loss asked for was reached before the budget was used up."""
+    averaged: dict[str, Tensor] | None = field(default=None, compare=False)
+    """The averaged weights with their own running statistics, copies on the CPU by name. None where none were
+    asked for, training ended before the first entered the average, or it diverged."""
 
 
 def train(
@@ -112,6 +116,7 @@ def train(
     branch: Branch | None = None,
     label_smoothing: float = 0.0,
     augmentation: Augmentation | None = None,
+    averaging: Averaging | None = None,
     stop_at_train_loss: float | None = None,
     checkpoint_every: int | None = None,
     on_checkpoint: Callable[[Checkpoint], None],
@@ -144,6 +149,8 @@ def train(
             training without it; one with the same seed changes no update.
         label_smoothing: In the loss that is minimised, never in what is recorded (Szegedy et al. 2016).
         augmentation: Applied to each training batch, never in evaluation.
+        averaging: Which weights are averaged beside training, which it does not change; from the first that
+            enters, loss and score of the average stand in each record.
         stop_at_train_loss: Ends training after the first epoch whose mean training loss is at or below it.
         checkpoint_every: Updates between checkpoints; None for one after each epoch. The initialisation, the
             branch and the end always have one.
@@ -172,6 +179,7 @@ def train(
             f"the budget {per_epoch} an epoch and {budget.total_updates} in all"
         )
 
+    average = Average(averaging, model, per_epoch) if averaging is not None else None
     rates = [group["lr"] for group in optimizer.param_groups]
     update = 0 if resume is None else resume.update
 
@@ -216,6 +224,8 @@ def train(
                 except NotFiniteError as error:
                     return _divergence(error.what, update, epoch, error.value, rate)
                 update += 1
+                if average is not None:
+                    average.take(model, update)
                 bar.set_postfix_str(f"loss {gradient.loss:.4f}", refresh=False)
                 bar.update()
                 inside = update % per_epoch != 0 and update < budget.total_updates
@@ -237,7 +247,7 @@ def train(
             f"test/{task.score_name}": on_test.score,
             "training/learning_rate": rate,
         }
-        on_epoch(EpochRecord(epoch, update, values | norms, seconds))
+        on_epoch(EpochRecord(epoch, update, values | norms | of_average(), seconds))
         loss = on_train.loss
         if failure is None and not math.isfinite(loss):
             failure = _divergence("training loss", update, epoch, loss, rate)
@@ -247,8 +257,24 @@ def train(
         if outcome is not None or checkpoint_every is None or checkpoint_asked_for():
             give_checkpoint(final=outcome is not None)
         if failure is None and epoch > 0 and update == epoch * per_epoch:
-            on_state(TrainingState.capture(model, optimizer, epoch=epoch, update=update, train_loss=loss))
+            kept = average.state() if average is not None else {}
+            about = {"epoch": epoch, "update": update}
+            on_state(TrainingState.capture(model, optimizer, **about, train_loss=loss, average=kept))
         return outcome
+
+    def of_average() -> dict[str, float]:
+        """Loss and score of the averaged weights, where there are any."""
+        network = average.network(train_set.inputs) if average is not None else None
+        if network is None:
+            return {}
+        on_train = mean_loss(network, train_set, EVALUATION_BATCH, task)
+        on_test = mean_loss(network, test_set, EVALUATION_BATCH, task)
+        return {
+            "train/averaged_loss": on_train.loss,
+            f"train/averaged_{task.score_name}": on_train.score,
+            "test/averaged_loss": on_test.loss,
+            f"test/averaged_{task.score_name}": on_test.score,
+        }
 
     def ending(epoch: int, loss: float) -> TrainingOutcome | None:
         """The outcome of a training that goes well, if it ends here."""
@@ -260,7 +286,9 @@ def train(
 
     def conclude(message: str | None, diverged: bool = False) -> TrainingOutcome:
         stopped = message is not None and not diverged
-        return TrainingOutcome(update, update / per_epoch, diverged, message, stopped_early=stopped)
+        network = average.network(train_set.inputs) if average is not None and not diverged else None
+        averaged = snapshot(network) if network is not None else None
+        return TrainingOutcome(update, update / per_epoch, diverged, message, stopped, averaged)
 
     shown = None if progress else True  # tqdm's `disable`: None hides the bar where there is no terminal
     with (
@@ -269,9 +297,13 @@ def train(
     ):
         try:
             if resume is None:
+                if average is not None:
+                    average.take(model, 0)
                 epoch, outcome = 0, end_epoch(0, None, 0.0)
             else:
                 resume.restore(model, optimizer)
+                if average is not None:
+                    average.restore(resume.average)
                 epoch, outcome = resume.epoch, ending(resume.epoch, resume.train_loss)
             while outcome is None:
                 epoch += 1

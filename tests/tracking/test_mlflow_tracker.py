@@ -168,6 +168,14 @@ def test_artifacts_have_their_fixed_names_and_bytes(tracked: Start, store: Store
         assert downloaded.read_bytes() == record.read(name)
 
 
+def test_averaged_weights_go_with_the_ends(tracked: Start, store: Store):
+    tracked("training/averaging=swa", "training.averaging.start_epoch=2", looks=())
+    sent = {name for name in store.artifacts(store.run().info.run_id) if name.startswith("checkpoints/")}
+    ends = ("update_0000000", "update_0000006", "averaged")
+    assert sent == {f"checkpoints/{name}.safetensors" for name in ends}
+    assert "train/averaged_loss" in store.run().data.metrics
+
+
 @pytest.mark.parametrize(("upload", "sent"), [("ends", False), ("all", True)])
 def test_kept_directions_go_with_all_checkpoints_only(tracked: Start, store: Store, upload: str, sent: bool):
     record = tracked(f"tracking.upload_checkpoints={upload}", "landscape.line.directions=[gradient]").record
