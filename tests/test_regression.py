@@ -88,7 +88,7 @@ def test_r2_stands_where_the_accuracy_would(record: Record):
 def test_no_word_of_nats_or_accuracy_is_said_of_a_squared_error(record: Record):
     for name in ("landscapes/interpolation.html", "landscapes/contour.html"):
         page = record.read(name).decode().rpartition("</script>")[0].rpartition("Plotly.newPlot")[2]
-        assert "squared error per example" in page
+        assert "loss (squared error)" in page
         assert "nats" not in page
     report = record.read("report.md").decode().partition("## Configuration")[0]
     assert "train/r2" in report
@@ -131,11 +131,11 @@ def test_regressions_are_compared_among_themselves_and_beside_a_classification(
     assert set(alone.between.columns) == {"start", "end", "split", "barrier", "barrier_from_mean"}
     np.testing.assert_allclose(alone.between["barrier"], 0.0, atol=1e-6)  # a convex loss has none
     words = [axes.get_ylabel() for figure in alone.figures.values() for axes in figure.axes]
-    assert "loss (squared error per example)" in words
+    assert "loss (squared error)" in words
     assert not [word for word in words if "nats" in word or "ccuracy" in word or word == "error (%)"]
     together = compared(*records)
     words = [axes.get_ylabel() for axes in together.figures["training"].axes]
-    assert "loss (squared error or nats per example)" in words
+    assert "loss (squared error or nats)" in words
     assert {"error (%)", "R²"} <= set(words)
 
 

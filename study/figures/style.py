@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from study.figures.scale import STEPS
+from study.landscape.result import NATS
 
 WIDTH = 3.5
 """Width of a figure, in inches: one column of a two-column paper."""
@@ -131,7 +132,10 @@ def unit(value: str, loss_unit: str, split: str = "") -> str:
         loss_unit: what the loss of an example is counted in.
         split: stands before it where one is given.
     """
-    named = f"loss ({loss_unit} per example)" if value == "loss" else UNITS[value]
+    per_example = (
+        f"{NATS} per example" if loss_unit == NATS else loss_unit
+    )  # an error is one example's anyway
+    named = f"loss ({per_example})" if value == "loss" else UNITS[value]
     return f"{split} {named}".strip()
 
 
