@@ -15,6 +15,7 @@ from study.between import SPLITS, Pair, choose_pairs, join, why_not
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
 from study.curvature import STEM as CURVATURE
+from study.flatness import STEM as MEASURES
 from study.kinds import KINDS
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
@@ -36,10 +37,9 @@ FLAGS = (
     "basin_reaches_edge",
     "basin_unresolved",
     "diverged_cells",
-    "trace_standard_error",
     "largest_residual",
 )
-"""Measures that say how far others can be trusted, and are no results of their own."""
+"""What says how far measures can be trusted, and is no result of its own, as is a standard error."""
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -313,12 +313,14 @@ def _compare_measures(result: Comparison) -> None:
 
 
 def _measures(members: Members, table: pd.DataFrame) -> list[str]:
-    """The columns that are measures of landscapes and of the curvature."""
-    names = {CURVATURE, *(name for run in members.runs for name in run.about["landscapes"])}
+    """The columns that are measures of landscapes, of the curvature and of the minimum."""
+    names = {CURVATURE, MEASURES, *(name for run in members.runs for name in run.about["landscapes"])}
     return [
         column
         for column in table.columns
-        if column.partition("/")[0] in names and column.rpartition("/")[2] not in FLAGS
+        if column.partition("/")[0] in names
+        and column.rpartition("/")[2] not in FLAGS
+        and not column.endswith("_standard_error")
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from study.config_curvature import CurvatureConfig, SpectrumConfig, TopConfig
 from study.config_evaluation import EvaluationConfig, ExecutorConfig, JoblibConfig, RayConfig
+from study.config_measures import FlatnessConfig, MeasuresConfig
 from study.config_training import (
     AveragingConfig,
     CosineConfig,
@@ -131,6 +132,7 @@ class StudyConfig:
     training: TrainingConfig = key("how it is trained")
     landscape: dict[str, LandscapeConfig] = key("what is looked at, by name")
     curvature: CurvatureConfig = key("what is known of the second derivatives at the solution")
+    measures: MeasuresConfig = key("how sharp or flat the minimum is, in numbers")
     evaluation: EvaluationConfig = key("how points are evaluated")
     executor: ExecutorConfig = key("who computes the points", hashed=False)
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
@@ -154,7 +156,7 @@ class StudyConfig:
         """
         sections = {
             name: getattr(self, name)
-            for name in ("data", "model", "optimizer", "curvature", "executor", "tracking")
+            for name in ("data", "model", "optimizer", "curvature", "measures", "executor", "tracking")
         }
         sections |= {name: own for name, _, own in walk(self) if name in GROUP_OF}
         for name, section in sections.items():
@@ -181,7 +183,7 @@ GROUP_OF = {
     "optimizer.base": "optimizer@optimizer.base",
 }
 
-RESERVED = ("train", "test", "weights", "training", "curvature", "rescaling")
+RESERVED = ("train", "test", "weights", "training", "curvature", "measures", "rescaling")
 
 # The names that a schema may carry: a name set without the choice that brings its schema is a mistake.
 NAMES: dict[type, tuple[str, ...]] = {
@@ -200,6 +202,8 @@ NAMES: dict[type, tuple[str, ...]] = {
     CurvatureConfig: ("off",),
     TopConfig: ("top",),
     SpectrumConfig: ("spectrum",),
+    MeasuresConfig: ("off",),
+    FlatnessConfig: ("flatness",),
     ExecutorConfig: ("serial",),
     JoblibConfig: ("joblib",),
     RayConfig: ("ray",),
@@ -225,6 +229,8 @@ SCHEMAS: dict[str, type] = {
     "curvature/off": CurvatureConfig,
     "curvature/top": TopConfig,
     "curvature/spectrum": SpectrumConfig,
+    "measures/off": MeasuresConfig,
+    "measures/flatness": FlatnessConfig,
     "executor/serial": ExecutorConfig,
     "executor/joblib": JoblibConfig,
     "executor/ray": RayConfig,

@@ -79,8 +79,9 @@ def identify(
         "landscape": _by_content(plain["landscape"], named),
         "evaluation": plain["evaluation"],
     }
-    if config.curvature.name != "off":
-        content["curvature"] = plain["curvature"]
+    for section in ("curvature", "measures"):
+        if plain[section]["name"] != "off":
+            content[section] = plain[section]
     if config.rescale != 1:
         content["rescale"] = plain["rescale"]
     checkpoints = training if trained_here else {"checkpoint": checkpoint}

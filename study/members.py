@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from study.curvature import STEM as CURVATURE
+from study.flatness import STEM as MEASURES
 from study.kinds import LandscapeConfig
 from study.landscape.result import NATS, Landscape
 from study.record import Record
@@ -92,12 +93,13 @@ class Member:
         return Landscape.from_bytes(self.record.read(f"landscapes/{name}.npz"))
 
     def seconds(self) -> dict[str, float]:
-        """Wall-clock seconds of its training (by whichever run did it), its landscapes and its curvature."""
+        """Wall-clock seconds of training (by whichever run did it), landscapes, curvature and measures."""
         found = {}
         if self.record.holds(TRAINING):
             found["seconds/training"] = float(self.record.read_json(TRAINING)["seconds"])
-        if self.record.holds(f"{CURVATURE}.json"):
-            found[f"seconds/{CURVATURE}"] = float(self.record.read_json(f"{CURVATURE}.json")["seconds"])
+        for stem in (CURVATURE, MEASURES):
+            if self.record.holds(f"{stem}.json"):
+                found[f"seconds/{stem}"] = float(self.record.read_json(f"{stem}.json")["seconds"])
         files = [f"landscapes/{name}.json" for name in self.about["landscapes"]]
         spent = [self.record.read_json(file)["seconds"] for file in files if self.record.holds(file)]
         return {**found, "seconds/landscapes": float(sum(spent))}
@@ -164,7 +166,7 @@ class Members:
         for score in SCORES:
             if {f"train/{score}", f"test/{score}"} <= reached.keys():
                 reached[f"gap/{score}"] = reached[f"train/{score}"] - reached[f"test/{score}"]
-        prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE))
+        prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE, MEASURES))
         measured = {key: value for key, value in run.values.items() if key.startswith(prefixes)}
         return {
             "run": run.record.config_hash,

@@ -19,6 +19,7 @@ GROUPS = (
     "training/schedule",
     "landscape",
     "curvature",
+    "measures",
     "executor",
     "tracking",
 )

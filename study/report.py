@@ -1,11 +1,12 @@
 """The pages and pictures of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study import curvature
+from study import curvature, flatness
 from study.analysis.curvature import Curvature
 from study.config import CustomDataConfig, StudyConfig
+from study.config_measures import FlatnessConfig
 from study.figures.export import render
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
@@ -91,6 +92,10 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
         drawn = f"{curvature.STEM}.png"
         picture = [f"![curvature]({drawn})", ""] if drawn in record.files() else []
         lines += ["## curvature", "", *picture, *_table(["measure", "value"], found), ""]
+    file = f"{flatness.STEM}.json"
+    if isinstance(config.measures, FlatnessConfig) and record.holds(file):
+        rows = flatness.rows(record.read_json(file), config.measures.names)
+        lines += ["## measures", "", *_definitions_table(rows, config.measures), ""]
     lines += ["## Configuration", "", "```yaml", record.read("config.yaml").decode().rstrip(), "```", ""]
     return "\n".join(lines)
 
@@ -153,6 +158,26 @@ def _examples(count: int, population: int) -> str:
 
 def _picture(name: str) -> str:
     return f"landscapes/{name}.png"
+
+
+def _definitions_table(rows: Sequence[flatness.Row], config: FlatnessConfig) -> list[str]:
+    """What sharpness and flatness were found, and what each number is."""
+    read = "all examples" if config.examples is None else f"a fixed subset of {config.examples:,} examples"
+    lines = [
+        f"At the solution, over {read} of the train split. A lower bound is what a search for a maximum "
+        "found. *Rescaling* says whether a rescaling of the layers of a ReLU network, which leaves its "
+        "function as it is, changes the measure (Dinh et al. 2017).",
+        "",
+        "| measure | value | standard error | kind | rescaling | source | note |",
+        "| --- | ---: | ---: | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        numbers = ["" if own is None else f"{own:.4g}" for own in (row.value, row.standard_error)]
+        own = row.definition
+        said = [own.value, "changes it" if own.changed else "does not", own.source, row.note]
+        cells = [f"`{row.measure}`", *numbers, *(words.replace("|", "\\|") for words in said)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _table(header: list[str], rows: list[tuple[str, Any]]) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
@@ -15,11 +16,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 from tqdm import tqdm
 
-from study import build, curvature, report
+from study import build, curvature, flatness, report
 from study.about import about, shown
 from study.analysis.curvature import Curvature
 from study.config import MlflowConfig, TrackingConfig
 from study.config_curvature import TopConfig
+from study.config_measures import FlatnessConfig
 from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
@@ -120,6 +122,8 @@ def is_finished(record: Record) -> bool:
     expected = {"config.yaml", "metrics.json", "report.md", *(f"landscapes/{name}.npz" for name in names)}
     if not diverged and about.get("settings", {}).get("curvature.name", "off") != "off":
         expected.add(f"{curvature.STEM}.npz")
+    if not diverged and about.get("settings", {}).get("measures.name", "off") != "off":
+        expected |= {f"{flatness.STEM}.json", f"{flatness.STEM}.csv"}
     return all(record.holds(name) for name in expected | set(record.files()))
 
 
@@ -184,6 +188,8 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         tracker.mirror(record)
     if isinstance(config.curvature, TopConfig):
         _measure_curvature(config.curvature, prepared, record, trained.solution)
+    if isinstance(config.measures, FlatnessConfig):
+        _measure_flatness(config.measures, prepared, record, trained)
     if failed:
         raise failed[0]
     if broken:
@@ -257,6 +263,32 @@ def _measure_curvature(config: TopConfig, prepared: Prepared, record: Record, so
     record.write(f"{stem}.csv", found.to_frame().to_csv(index=False))
     for file, content in curvature.pictures(found, report.curvature_caption(found, prepared)).items():
         record.write(file, content)
+
+
+def _measure_flatness(config: FlatnessConfig, prepared: Prepared, record: Record, trained: Trained) -> None:
+    """Measure sharpness and flatness, each measure once: what is finished is kept as it is found."""
+    file = f"{flatness.STEM}.json"
+    kept: dict[str, Any] = record.read_json(file) if record.holds(file) else {"seconds": 0.0, "rows": {}}
+    torch.set_num_threads(prepared.config.training.threads)  # as for the curvature
+    minimum = flatness.Minimum(
+        model=prepared.model,
+        data=prepared.data,
+        solution=trained.solution,
+        initialisation=trained.initialisation,
+        micro_batch=prepared.config.evaluation.micro_batch,
+    )
+    with progress(flatness.STEM, "measure") as on_measure:
+        for place, name in enumerate(config.names, start=1):
+            if name not in kept["rows"]:
+                started = time.perf_counter()
+                found = flatness.measure(name, config, minimum)
+                kept["rows"][name] = [row.to_json() for row in found]
+                kept["seconds"] += time.perf_counter() - started
+                record.write_json(file, kept)
+            on_measure(place, len(config.names))
+    rows = flatness.rows(kept, config.names)
+    record.log(flatness.metrics(rows))
+    record.write(f"{flatness.STEM}.csv", flatness.to_frame(rows).to_csv(index=False))
 
 
 @contextmanager

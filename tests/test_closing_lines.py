@@ -81,4 +81,7 @@ def test_a_folder_that_the_store_cannot_be_in_is_refused(
 def test_a_landscape_named_as_a_metric_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         commands.show(["+landscape@landscape.train=line"])
-    assert "landscape names must not be train, test, weights, training, curvature" in capsys.readouterr().err
+    assert (
+        "landscape names must not be train, test, weights, training, curvature, measures"
+        in capsys.readouterr().err
+    )

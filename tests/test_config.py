@@ -367,6 +367,46 @@ CASES = {
         {**CURVATURE, "density_probes": 3, "lanczos_steps": 4, "smoothing": 0.02},
         {**CURVED, "curvature.density_probes": 2, "curvature.lanczos_steps": 3},
     ),
+    "measures/off": Case(NAMED),
+    "measures/flatness": Case(
+        {
+            **NAMED,
+            "names": ["path_norm"],
+            "examples": 40,
+            "subset_seed": 1,
+            "draw_seed": 1,
+            "keskar_epsilons": [1e-2],
+            "keskar_iterations": 2,
+            "keskar_starts": 2,
+            "sam_radius": 0.1,
+            "adaptive_sam_radius": 0.1,
+            "sam_steps": 2,
+            "sam_starts": 2,
+            "noise_sigma": 0.1,
+            "scaled_noise_sigma": 0.2,
+            "noise_pairs": 3,
+            "pac_bayes_quantity": "loss",
+            "pac_bayes_threshold": 0.2,
+            "pac_bayes_tolerance": 0.01,
+            "pac_bayes_pairs": 3,
+            "slice_directions": 3,
+            "slice_radius": 0.1,
+            "slice_points": 4,
+        },
+        {
+            "measures.examples": 32,
+            "measures.keskar_epsilons": "[1e-3]",
+            "measures.keskar_iterations": 1,
+            "measures.keskar_starts": 1,
+            "measures.sam_steps": 1,
+            "measures.sam_starts": 1,
+            "measures.noise_pairs": 2,
+            "measures.pac_bayes_tolerance": 0.5,
+            "measures.pac_bayes_pairs": 2,
+            "measures.slice_directions": 2,
+            "measures.slice_points": 3,
+        },
+    ),
     "executor/serial": Case({"name": Refused("ray")}),
     "executor/joblib": Case({"name": Refused("ray"), "workers": 3, "threads": 2}),
     "executor/ray": Case({
@@ -519,7 +559,7 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
         for name in record.files():
             if name.startswith("checkpoints/"):
                 done[name] = hashlib.sha256(record.read(name)).hexdigest()
-            if name == "curvature.csv":
+            if name in {"curvature.csv", "measures.csv"}:
                 done[name] = record.read(name)
             if name.startswith("landscapes/") and name.endswith(".npz"):
                 landscape = Landscape.from_bytes(record.read(name))
@@ -835,6 +875,14 @@ def test_rules_between_keys():
             "curvature.matrices must name at least one matrix, each once, got",
         ),
         (
+            ["measures=flatness", "measures.names=[]"],
+            "measures.names must have at least one entry, each once, got []",
+        ),
+        (
+            ["measures=flatness", "measures.keskar_epsilons=[0.1,0.1]"],
+            "measures.keskar_epsilons must have at least one entry, each once, got [0.1, 0.1]",
+        ),
+        (
             ["training.branch_seed=3"],
             "training.branch_seed must be null where training.branch_at is, got 3",
         ),
@@ -873,5 +921,9 @@ def test_curvature_without_its_extra_is_refused_in_one_line(monkeypatch):
     typed(composed([]))  # off needs nothing
     with pytest.raises(ConfigError) as refused:
         typed(composed(["curvature=top"]))
-    words = "curvature needs curvlinops: pip install 'landscape-study[hessian]', got 'top'"
-    assert str(refused.value) == words
+    words = "needs curvlinops: pip install 'landscape-study[hessian]', got"
+    assert str(refused.value) == f"curvature {words} 'top'"
+    with pytest.raises(ConfigError) as refused:
+        typed(composed(["measures=flatness"]))
+    assert str(refused.value) == f"measures.names {words} 'slice_curvature'"
+    typed(composed(["measures=flatness", "measures.names=[path_norm]"]))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
+from torch.func import functional_call, jvp
 
 from study.landscape.evaluator import checked_loss
 from study.landscape.network import Probe
@@ -54,15 +55,29 @@ class Objective:
         if self.micro_batch is not None and self.micro_batch < 1:
             raise ValueError(f"micro_batch must be at least 1, got {self.micro_batch}")
 
+    def model_at(self, weights: Weights) -> nn.Module:
+        """A model of its own with these weights, in evaluation mode.
+
+        Raises:
+            ValueError: if the model has other parameters than the weights.
+        """
+        if weights.layout != Layout.of(self.model):
+            raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
+        model = copy.deepcopy(self.model).eval().requires_grad_(False)
+        state = {**weights.buffers, **weights.named}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            tensor.copy_(state[name])
+        return model
+
     def value(self, weights: Weights) -> float:
         """The mean loss, in its unit (nats for cross-entropy)."""
-        model = self._at(weights)
+        model = self.model_at(weights)
         with torch.no_grad():
             return sum(float(share) for share in self._shares(model))
 
     def value_and_gradient(self, weights: Weights) -> tuple[float, Tensor]:
         """The mean loss, and its gradient, (P,), in the layout and dtype of the weights."""
-        model = self._at(weights)
+        model = self.model_at(weights)
         own = dict(model.named_parameters())
         parameters = [own[parameter.name].requires_grad_() for parameter in weights.layout.parameters]
         total, gradient = 0.0, torch.zeros_like(weights.flat, dtype=torch.float64)
@@ -75,6 +90,35 @@ class Objective:
     def gradient(self, weights: Weights) -> Tensor:
         """The gradient of the mean loss, (P,)."""
         return self.value_and_gradient(weights)[1]
+
+    def slopes(self, weights: Weights, direction: Tensor) -> Tensor:
+        """vᵀ ∇ℓ of each example, the derivative of its loss along v, (N,) float64, in one forward-mode pass.
+
+        Args:
+            weights: where.
+            direction: v, (P,), in the layout of the weights.
+
+        Raises:
+            ValueError: if the loss does not give a value for each example.
+        """
+        model = self.model_at(weights)
+        along = weights.layout.views(direction.to(weights.flat))
+        found = []
+        for inputs, targets in self._batches(weights.flat.device):
+
+            def losses(
+                named: dict[str, Tensor], inputs: Tensor = inputs, targets: Tensor = targets
+            ) -> Tensor:
+                value = checked_loss(
+                    self.loss(functional_call(model, named, (inputs,)), targets), len(targets)
+                )
+                if not value.ndim:
+                    raise ValueError("the loss must give one value for each example, it gives their mean")
+                return value
+
+            with torch.no_grad(), _without_warnings_of_jit():
+                found.append(jvp(losses, (weights.named,), (along,))[1].double())
+        return torch.cat(found)
 
     def hessian(self, weights: Weights) -> LinearOperator:
         """The Hessian of the mean loss, symmetric, (P, P), by products alone (Pearlmutter 1994).
@@ -100,7 +144,7 @@ class Objective:
         if len(dtypes) > 1:
             named = ", ".join(sorted(map(str, dtypes)))
             raise ValueError(f"all parameters must have one dtype for products, got {named}")
-        model = self._at(weights)
+        model = self.model_at(weights)
         own = dict(model.named_parameters())
         operator = getattr(_curvlinops(), name)(
             model,
@@ -118,16 +162,6 @@ class Objective:
             return found.double().cpu().numpy()
 
         return LinearOperator(operator.shape, matvec=product, rmatvec=product, dtype=np.dtype(np.float64))
-
-    def _at(self, weights: Weights) -> nn.Module:
-        """A model of its own with these weights, in evaluation mode."""
-        if weights.layout != Layout.of(self.model):
-            raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
-        model = copy.deepcopy(self.model).eval().requires_grad_(False)
-        state = {**weights.buffers, **weights.named}
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            tensor.copy_(state[name])
-        return model
 
     @cached_property
     def _examples_at_once(self) -> int:

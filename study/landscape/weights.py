@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -172,6 +172,14 @@ class Weights:
     def norm(self) -> float:
         """‖θ‖, the L2 norm of all parameters."""
         return float(torch.linalg.vector_norm(self.flat, dtype=torch.float64))
+
+    def moved(self, step: Tensor) -> "Weights":
+        """θ + step, added in float64; the buffers stay.
+
+        Args:
+            step: (P,), in the layout of the weights.
+        """
+        return replace(self, flat=(self.flat.double() + step.to(self.flat.device).double()).to(self.flat))
 
     def on(self, device: str) -> "Weights":
         """The same weights on `device`."""

@@ -46,7 +46,16 @@ STATUS = {
     State.FAILED: "FAILED",
     State.KILLED: "KILLED",
 }
-UPLOADED = ("landscapes/", "comparison/", "curvature.", "config.yaml", "report.", "error.txt", "run.json")
+UPLOADED = (
+    "landscapes/",
+    "comparison/",
+    "curvature.",
+    "measures.",
+    "config.yaml",
+    "report.",
+    "error.txt",
+    "run.json",
+)
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # its UI then opens on runs, not on traces
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
