@@ -1,5 +1,7 @@
 """Measures of a landscape. A value that is not finite within a measure's range makes the measure infinite."""
 
+from itertools import pairwise
+
 import numpy as np
 from contourpy import contour_generator
 
@@ -84,6 +86,25 @@ def basin_extent(landscape: Landscape, rise: float) -> dict[str, float]:
     }
 
 
+def level_set_area(landscape: Landscape, rise: float) -> float:
+    """Area of the basin on a plane: the connected part of {L ≤ L(θ*) + rise} that holds the centre.
+
+    In units of α times units of β, from linear interpolation between cells, as `basin_extent`; holes are
+    taken off. It is a lower bound where the basin reaches the edge of the grid, and infinite where the centre
+    is not finite.
+
+    Args:
+        landscape: about one solution, of one split; its special point is the centre.
+        rise: in nats, positive.
+    """
+    (center,) = landscape.points.values()
+    level = center.values["loss"] + rise
+    if not np.isfinite(level):
+        return np.inf
+    rings = _rings(landscape, center.coordinates, level)
+    return abs(_area(rings[0])) - sum(abs(_area(hole)) for hole in rings[1:]) if rings else 0.0
+
+
 def along_line(landscape: Landscape, value: str = "loss") -> tuple[np.ndarray, np.ndarray]:
     """(α, value) of a line with its special points among the grid's, in order of α, each α once; (M,) each.
 
@@ -125,6 +146,18 @@ def _interval(alpha: np.ndarray, loss: np.ndarray, center: float, level: float) 
 
 def _box(landscape: Landscape, center: tuple[float, ...], level: float) -> list[tuple[float, float]]:
     """Bounding box, (low, high) along α and β, of the region at or below `level` that holds the centre."""
+    rings = _rings(landscape, center, level)
+    if not rings:
+        return [(center[0], center[0]), (center[1], center[1])]
+    low, high = rings[0].min(axis=0), rings[0].max(axis=0)
+    return [(float(low[axis]), float(high[axis])) for axis in (0, 1)]
+
+
+def _rings(landscape: Landscape, center: tuple[float, ...], level: float) -> list[np.ndarray]:
+    """The region at or below `level` that holds the centre: its outline, then its holes, (n, 2) each.
+
+    In (α, β). Nothing where it lies between the cells.
+    """
     alpha, beta = landscape.axes.values()
     loss = landscape.values["loss"]
     outside = np.finfo(np.float64).max / 4  # a cell that diverged: the crossing lies next to its neighbour
@@ -134,11 +167,16 @@ def _box(landscape: Landscape, center: tuple[float, ...], level: float) -> list[
     for points, starts in zip(polygons, offsets, strict=True):
         assert points is not None  # None stands in chunked fill types only
         assert starts is not None
-        outer = points[starts[0] : starts[1]][:, ::-1]  # (β, α) as contourpy has it -> (α, β)
-        low, high = outer.min(axis=0), outer.max(axis=0)
-        if _holds(outer, np.array(center)):
-            return [(float(low[axis]), float(high[axis])) for axis in (0, 1)]
-    return [(center[0], center[0]), (center[1], center[1])]
+        # (β, α) as contourpy has it -> (α, β)
+        rings = [points[first:last][:, ::-1] for first, last in pairwise(starts)]
+        if _holds(rings[0], np.array(center)):
+            return rings
+    return []
+
+
+def _area(ring: np.ndarray) -> float:
+    """The area within a closed ring, (n, 2), by the trapezoids below its edges; negative one way round."""
+    return float((np.diff(ring[:, 0]) * (ring[1:, 1] + ring[:-1, 1])).sum() / 2.0)
 
 
 def _holds(polygon: np.ndarray, point: np.ndarray) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.analysis.measures import basin_extent, extremes
+from study.analysis.measures import basin_extent, extremes, level_set_area
+from study.analysis.roughness import roughness_measures
 from study.kinds.base import Kind
 from study.kinds.directed import BasinConfig
 from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, caption, geometry, grid
@@ -17,8 +18,13 @@ class ContourConfig(BasinConfig, DirectedPlaneConfig):
 
 
 def measures(landscape: Landscape, config: ContourConfig) -> Mapping[str, float]:
-    """The basin's extents (units of α and β) and the extremes (in the loss's unit)."""
-    return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
+    """The basin's extents and area (units of α and β), the plane's roughness, and the extremes (in the loss's unit)."""
+    return {
+        **basin_extent(landscape, config.basin_rise),
+        "level_set_area": level_set_area(landscape, config.basin_rise),
+        **roughness_measures(landscape),
+        **extremes(landscape),
+    }
 
 
 KIND = Kind(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.analysis.measures import extremes, largest_rise
+from study.analysis.roughness import roughness_measures
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind, LandscapeConfig, Trained
 from study.kinds.drawing import LineDrawing
@@ -45,8 +46,12 @@ def grid(config: InterpolationConfig, _geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, _config: InterpolationConfig) -> Mapping[str, float]:
-    """`largest_rise` and the extremes, in the loss's unit."""
-    return {"largest_rise": largest_rise(landscape), **extremes(landscape)}
+    """`largest_rise`, the roughness of the line, and the extremes; rise and extremes in the loss's unit."""
+    return {
+        "largest_rise": largest_rise(landscape),
+        **roughness_measures(landscape),
+        **extremes(landscape),
+    }
 
 
 def alike(config: InterpolationConfig) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.analysis.measures import basin_extent, extremes
+from study.analysis.roughness import roughness_measures
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Kind, Trained
@@ -46,8 +47,12 @@ def grid(config: LineConfig, _geometry: Geometry) -> Grid:
 
 
 def measures(landscape: Landscape, config: LineConfig) -> Mapping[str, float]:
-    """The basin's width (units of α) and the extremes (in the loss's unit)."""
-    return {**basin_extent(landscape, config.basin_rise), **extremes(landscape)}
+    """The basin's width (units of α), the roughness of the line, and the extremes (in the loss's unit)."""
+    return {
+        **basin_extent(landscape, config.basin_rise),
+        **roughness_measures(landscape),
+        **extremes(landscape),
+    }
 
 
 def alike(config: LineConfig) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from study.analysis.measures import extremes
+from study.analysis.roughness import roughness_measures
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
@@ -92,7 +93,8 @@ def measures(landscape: Landscape, _config: TrajectoryConfig) -> Mapping[str, fl
 
     `explained_…` are fractions of the variance in the first and second component about each centre;
     `largest_distance` is the farthest checkpoint from the plane, as a fraction of ‖θ*−θ₀‖;
-    `largest_projection_gap` is the largest |L(projection) − L(checkpoint)|, in the loss's unit.
+    `largest_projection_gap` is the largest |L(projection) − L(checkpoint)|, in the loss's unit. The
+    roughness is the plane's.
     """
     about, path = landscape.provenance["trajectory"], landscape.companions[PATH].values
     found = {}
@@ -106,6 +108,7 @@ def measures(landscape: Landscape, _config: TrajectoryConfig) -> Mapping[str, fl
         **found,
         "largest_distance": float(path["distance"].max() / np.linalg.norm(start)),
         "largest_projection_gap": float(gap.max()) if np.isfinite(gap).all() else np.inf,
+        **roughness_measures(landscape),
         **extremes(landscape),
     }
 

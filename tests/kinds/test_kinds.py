@@ -305,6 +305,7 @@ def test_measures_of_an_interpolation():
     landscape = drawn("interpolation", config, ends, lambda a: 2.0 - a + np.where(a == 0.5, 1.0, 0.0))
     assert KINDS["interpolation"].measures(landscape, config) == {
         "largest_rise": pytest.approx(0.75),  # from 1.75 at 0.25 to 2.5 at 0.5
+        "roughness": pytest.approx((0.75 + 0.75 + 1.25 + 0.75) / 2),  # down, up, down, down; from 2.5 to 0.5
         "minimum": pytest.approx(0.5),
         "maximum": pytest.approx(2.5),
         "diverged_cells": 0.0,
@@ -318,6 +319,8 @@ def test_measures_of_a_line():
         "basin_width": pytest.approx(0.4),
         "basin_reaches_edge": 0.0,
         "basin_unresolved": 0.0,
+        "roughness": pytest.approx(2.0),
+        "spectral_roughness": pytest.approx(0.0, abs=0.1),
         "minimum": 1.0,
         "maximum": 2.0,
         "diverged_cells": 0.0,
@@ -331,12 +334,18 @@ def test_measures_of_a_plane_on_unequal_axes():
         "contour", config, {"solution": (0.0, 0.0)}, lambda a, b: np.maximum(2 * abs(a), abs(b) / 2)
     )
     assert landscape.shape == (31, 26)
+    # All lines are convex: down to their lowest and up again.
+    lines = [*landscape.values["loss"], *landscape.values["loss"].T]
+    varied = sum(line[0] + line[-1] - 2 * line.min() for line in lines)
     assert KINDS["contour"].measures(landscape, config) == {
         "basin_width": pytest.approx(0.75),
         "basin_width_alpha": pytest.approx(0.3),
         "basin_width_beta": pytest.approx(1.2),
         "basin_reaches_edge": 0.0,
         "basin_unresolved": 0.0,
+        "level_set_area": pytest.approx(0.36),
+        "roughness": pytest.approx(varied / sum(line.max() - line.min() for line in lines)),
+        "spectral_roughness": pytest.approx(0.0, abs=0.1),
         "minimum": 0.0,
         "maximum": 2.0,
         "diverged_cells": 0.0,
