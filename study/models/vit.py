@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from study.errors import ConfigError
 from study.keys import key
@@ -36,6 +37,25 @@ class VitConfig(ModelConfig):
         )
 
 
+class Vit(nn.Module):
+    """A transformer whose attention is computed step by step, which has second derivatives.
+
+    The fused kernels of `scaled_dot_product_attention` have none on CPUs.
+
+    Args:
+        network: gives logits of images (N, C, H, W).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits, shape (N, outputs), of images (N, C, H, W)."""
+        with sdpa_kernel(SDPBackend.MATH):
+            return self.network(inputs)
+
+
 def vit(
     input_shape: Sequence[int],
     outputs: int,
@@ -46,7 +66,7 @@ def vit(
     heads: int,
     mlp_ratio: float = 4.0,
     dropout: float = 0.0,
-) -> nn.Module:
+) -> Vit:
     """Torchvision's vision transformer, its first layer for the input's channels.
 
     Dosovitskiy et al. 2021, section 3.1: patches become tokens by a linear map, a class token and learnt
@@ -94,4 +114,4 @@ def vit(
     network.conv_proj = nn.Conv2d(channels, width, patch_size, patch_size)
     nn.init.trunc_normal_(network.conv_proj.weight, std=math.sqrt(1 / (channels * patch_size**2)))
     nn.init.zeros_(network.conv_proj.bias)
-    return network
+    return Vit(network)

@@ -101,11 +101,35 @@ def test_vit_starts_undecided_in_both_modes(shape):
 
 
 def test_vit_embeds_patches_of_every_channel():
-    network = initialise(lambda: vit((2, 8, 8), 5, patch_size=4, width=8, depth=1, heads=2), 0)
+    network = initialise(lambda: vit((2, 8, 8), 5, patch_size=4, width=8, depth=1, heads=2), 0).network
     tokens = network._process_input(images(3, 2, 8, 8))
     patches = functional.unfold(images(3, 2, 8, 8), 4, stride=4).transpose(1, 2)
     expected = patches @ network.conv_proj.weight.flatten(1).T + network.conv_proj.bias
     torch.testing.assert_close(tokens, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_vit_has_second_derivatives():
+    # H v forward over reverse, as curvature takes it, against a difference of gradients in float64.
+    network = initialise(lambda: vit((1, 4, 4), 3, patch_size=2, width=4, depth=1, heads=2), 0).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1)
+    weights = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    batch, targets = images(5, 1, 4, 4).double(), torch.tensor([0, 1, 2, 0, 1])
+
+    def loss(own: dict[str, torch.Tensor]) -> torch.Tensor:
+        return functional.cross_entropy(torch.func.functional_call(network, own, batch), targets)
+
+    direction = {
+        name: torch.cos(torch.arange(own.numel()).double()).view_as(own) for name, own in weights.items()
+    }
+    _gradient, product = torch.func.jvp(torch.func.grad(loss), (weights,), (direction,))
+    ahead, back = (
+        torch.func.grad(loss)({name: own + step * direction[name] for name, own in weights.items()})
+        for step in (1e-6, -1e-6)
+    )
+    for name, entries in product.items():
+        torch.testing.assert_close(entries, (ahead[name] - back[name]) / 2e-6, rtol=1e-5, atol=1e-6)
 
 
 REFUSED = [
