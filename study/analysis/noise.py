@@ -111,7 +111,8 @@ def pac_bayes_sigma(noise: Noise, *, threshold: float, tolerance: float) -> Esti
 
     Jiang et al. 2020, the σ of their PAC-Bayes measures with a threshold of 0.1 on the training error; with
     scaled noise their magnitude-aware σ′, without its offset ε. Found by bisection with the same draws at
-    every σ, so it is where the mean rise over these draws crosses the threshold. Its standard error is that
+    every σ, and linear interpolation in what is left, so it is where the mean rise over these draws crosses
+    the threshold. Its standard error is that
     of the mean rise there over the slope of the mean rise (the delta method). Where the mean rise crosses the
     threshold several times, one crossing is found. A rescaling of the layers of a ReLU network changes it,
     but not with scaled noise. A loss that is not finite counts as above the threshold.
@@ -122,7 +123,7 @@ def pac_bayes_sigma(noise: Noise, *, threshold: float, tolerance: float) -> Esti
         tolerance: relative width at which the bisection ends.
 
     Returns:
-        The largest σ seen below the crossing; infinite if none of those tried is too large, 0 if all are.
+        σ at the crossing; infinite if none of those tried is too large, 0 if all are.
     """
     rises = cache(noise.rises)
 
@@ -148,7 +149,9 @@ def pac_bayes_sigma(noise: Noise, *, threshold: float, tolerance: float) -> Esti
     error = Estimate.mean(rises(low)).standard_error
     ends = [float(rises(sigma).mean()) for sigma in (low / WIDTH, low * WIDTH)]
     slope = (ends[1] - ends[0]) / (low * WIDTH - low / WIDTH)
-    return Estimate(low, error / slope if np.isfinite(slope) and slope > 0 else np.nan)
+    below, above = (float(rises(sigma).mean()) for sigma in (low, high))
+    share = (threshold - below) / (above - below) if np.isfinite(above) else 0.0
+    return Estimate(low + share * (high - low), error / slope if np.isfinite(slope) and slope > 0 else np.nan)
 
 
 def inverse_square(sigma: Estimate) -> Estimate:

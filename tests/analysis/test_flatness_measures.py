@@ -160,6 +160,8 @@ def test_sigma_is_where_the_mean_rise_reaches_the_threshold(scaled):
     expected = (2 * 0.1 / float((CURVATURES * scale).sum())) ** 0.5
     found = pac_bayes_sigma(Noise(objective, weights, 100, 1, scaled), threshold=0.1, tolerance=1e-4)
     assert abs(found.value - expected) < 3 * found.standard_error
+    rough = pac_bayes_sigma(Noise(objective, weights, 100, 1, scaled), threshold=0.1, tolerance=0.1)
+    assert rough.value == pytest.approx(found.value, rel=2e-3)
     mean = noise_increase(Noise(objective, weights, 100, 1, scaled), found.value)
     assert mean.value == pytest.approx(0.1, rel=1e-3)
     # rises ∝ σ²: an error of the mean of one percent is one of half a percent in σ
@@ -286,7 +288,7 @@ def test_paths_go_through_convolutions_poolings_and_folded_normalization(pooling
     norm = network.norm
     for channel in range(2):
         scale = (norm.weight[channel] / (norm.running_var[channel] + norm.eps).sqrt()).item()
-        shift = float(norm.bias[channel]) - float(norm.running_mean[channel]) * scale
+        shift = norm.bias[channel].item() - norm.running_mean[channel].item() * scale
         entering = float(network.conv.weight[channel].square().sum() + network.conv.bias[channel] ** 2)
         for unit in range(2):
             leaving = float(network.out.weight[unit, channel]) ** 2
@@ -373,14 +375,14 @@ CHANGED = {
     "sam": lambda at: sam_sharpness(*at, radius=0.05, **FEW).largest,
     "sam, one step": lambda at: sam_sharpness(*at, radius=0.05, **FEW).one_step,
     "noise": lambda at: noise_increase(Noise(*at, 5, 1, False), 0.05).value,
-    "sigma": lambda at: pac_bayes_sigma(Noise(*at, 5, 1, False), threshold=0.1, tolerance=1e-2).value,
+    "sigma": lambda at: pac_bayes_sigma(Noise(*at, 3, 1, False), threshold=0.1, tolerance=1e-2).value,
     "distance": lambda at: distance_from_initialisation(at[1], Weights.of(relu_network(3)))["distance"],
 }
 UNCHANGED = {
     "adaptive sam": lambda at: adaptive_sam_sharpness(*at, radius=0.1, **FEW).largest,
     "adaptive sam, one step": lambda at: adaptive_sam_sharpness(*at, radius=0.1, **FEW).one_step,
     "scaled noise": lambda at: noise_increase(Noise(*at, 5, 1, True), 0.05).value,
-    "scaled sigma": lambda at: pac_bayes_sigma(Noise(*at, 5, 1, True), threshold=0.1, tolerance=1e-2).value,
+    "scaled sigma": lambda at: pac_bayes_sigma(Noise(*at, 3, 1, True), threshold=0.1, tolerance=1e-2).value,
     "path norm": lambda at: path_norm(*at),
     "fisher-rao": lambda at: fisher_rao_norm(*at),
     "slice curvature": lambda at: slice_curvature(
