@@ -12,7 +12,18 @@ from matplotlib.transforms import blended_transform_factory
 
 from study.figures.panels import Looks, looks, value_range
 from study.figures.scale import spans_decades
-from study.figures.style import COLOURS, STROKES, compose, fold_offset, name_coordinate, new_figure, styled
+from study.figures.style import (
+    COLOURS,
+    LABEL_SIZE,
+    STROKES,
+    WIDTH,
+    compose,
+    fold_offset,
+    name_coordinate,
+    new_figure,
+    styled,
+    wrap,
+)
 from study.landscape.result import NATS
 
 HEIGHT = 2.3
@@ -86,7 +97,8 @@ def density_figure(
         _name_log_axis(axes, "density (share per unit of λ)")
         ends = np.array([bound for own in densities.values() for bound in (own.grid[0], own.grid[-1])])
         axes.set_xlim(ends.min(), ends.max())
-        name_coordinate(axes.xaxis, f"eigenvalue λ ({loss_unit} per squared unit of weight)")
+        words = f"eigenvalue λ ({loss_unit} per squared unit of weight)"
+        name_coordinate(axes.xaxis, wrap(figure, words, size=LABEL_SIZE, width=WIDTH - 0.6))
         most = max(len(own.eigenvalues) for own in densities.values())
         words = f"the {most} largest eigenvalues" if most > 1 else "the largest eigenvalue"
         handles.append(_tick(COLOURS.ink, words))

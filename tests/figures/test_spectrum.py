@@ -43,6 +43,17 @@ def test_densities_lie_over_one_another_and_eigenvalues_have_ticks():
     assert render(figure, "png") == render(density_figure(drawn, 100, **WORDS), "png")
 
 
+@pytest.mark.parametrize("loss_unit", ["nats", "squared error"])
+def test_the_unit_of_eigenvalues_is_named_and_fits(loss_unit: str):
+    grid = np.linspace(-1.0, 6.0, 50)
+    drawn = {"Hessian": Density(np.array([5.0]), grid, np.exp(-(grid**2)), 0 * grid, 0.1)}
+    figure = density_figure(drawn, 100, **WORDS, loss_unit=loss_unit)
+    label = figure.axes[0].xaxis.label
+    assert label.get_text().replace("\n", " ") == f"eigenvalue λ ({loss_unit} per squared unit of weight)"
+    box = label.get_window_extent(figure.canvas.get_renderer())
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+
+
 @pytest.mark.parametrize(("values", "scale"), [([900.0, 30, 1], "log"), ([3.0, 2, -1], "linear")])
 def test_the_largest_are_drawn_by_rank(values, scale):
     figure = eigenvalues_figure({"Hessian": np.array(values)}, **WORDS)
