@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 import torch
 from safetensors.torch import save_file
-from study.training.models.mlp import mlp
 
 from study import flatness
 from study import run as run_module
@@ -19,6 +18,7 @@ from study.flatness import DEFINITIONS
 from study.landscape.hessian import Objective
 from study.landscape.weights import Weights
 from study.members import Members
+from study.models.mlp import mlp
 from study.record import State
 from study.resolve import composed, typed
 from study.run import Outcome

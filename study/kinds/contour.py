@@ -18,7 +18,7 @@ class ContourConfig(BasinConfig, DirectedPlaneConfig):
 
 
 def measures(landscape: Landscape, config: ContourConfig) -> Mapping[str, float]:
-    """The basin's extents and area (units of α and β), the plane's roughness, the extremes (the loss's unit)."""
+    """The basin's extents and area (units of α and β), the plane's roughness, extremes (the loss's unit)."""
     return {
         **basin_extent(landscape, config.basin_rise),
         "level_set_area": level_set_area(landscape, config.basin_rise),
