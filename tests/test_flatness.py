@@ -24,7 +24,6 @@ from study.resolve import composed, typed
 from study.run import Outcome
 from study.saved import saved_data
 from study.training.checkpoints import decode_weights
-from study.training.data import LOSS
 
 Start = Callable[..., Outcome]
 SMALL = (
@@ -79,7 +78,7 @@ def test_they_are_of_the_training_loss_at_the_solution(go: Start):
     data = data_set(saved_data(record))
     network = mlp(data.input_shape, data.num_classes, widths=(8,))
     network.load_state_dict(decode_weights(record.read(last))[0])
-    objective = Objective(network, LOSS, data.train.inputs, data.train.targets)
+    objective = Objective(network, data.task.loss, data.train.inputs, data.train.targets)
     expected = fisher_rao_norm(objective, Weights.of(network))
     assert record.latest()["measures/fisher_rao_norm"] == pytest.approx(expected, rel=1e-5)
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from study.training.optimizers import build_optimizer
 from torch import Tensor, nn
 
 from study.training.averaging import Average, Averaging, Ema, Swa, gather_statistics
@@ -40,9 +39,7 @@ class Training:
             self.model,
             TRAIN,
             TEST,
-            build_optimizer(
-                "sgd", self.model.parameters(), learning_rate=0.3, weight_decay=0.0, momentum=0.9
-            ),
+            torch.optim.SGD(self.model.parameters(), lr=0.3, momentum=0.9),
             task=TASK,
             budget=Budget.epochs(3, len(TRAIN), 16),
             schedule=Constant(),
@@ -128,7 +125,7 @@ def test_no_average_is_left_of_a_training_that_ends_before_it_or_diverges():
         model,
         lost,
         TEST,
-        build_optimizer("sgd", model.parameters(), learning_rate=1e30, weight_decay=0.0),
+        torch.optim.SGD(model.parameters(), lr=1e30),
         task=TASK,
         budget=Budget.epochs(2, 60, 16),
         schedule=Constant(),
