@@ -76,7 +76,7 @@ def test_they_are_of_the_training_loss_at_the_solution(go: Start):
     record = outcome.record
     last = sorted(name for name in record.files() if name.startswith("checkpoints/"))[-1]
     data = data_set(saved_data(record))
-    network = mlp(data.input_shape, data.num_classes, widths=(8,))
+    network = mlp(data.input_shape, data.task.outputs, widths=(8,))
     network.load_state_dict(decode_weights(record.read(last))[0])
     objective = Objective(network, data.task.loss, data.train.inputs, data.train.targets)
     expected = fisher_rao_norm(objective, Weights.of(network))
