@@ -40,7 +40,18 @@ FEW = 8
 FEWEST = 3
 """Runs below which a configuration's interval is not drawn: at two, Student's t alone is 12.7."""
 
-LOSSES = ("loss", "averaged_loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean")
+LOSSES = (
+    *("loss", "averaged_loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean"),
+    *("straight_barrier", "straight_barrier_from_mean", "first_bend_loss", "last_bend_loss"),
+    *("sam_one_step", "sam_sharpness", "adaptive_sam_one_step", "adaptive_sam_sharpness"),
+    *(
+        "noise_increase",
+        "scaled_noise_increase",
+        "fisher_rao_norm",
+        "slice_curvature",
+        "slice_curvature_fitted",
+    ),
+)
 """The last part of the names of measures that are losses, or differences of them."""
 
 MEASURE_UNITS = {
