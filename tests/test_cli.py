@@ -171,7 +171,7 @@ def test_help_comes_within_a_second(command):
             "study sync",
             "study reproduce NAME",
             "study compare RUN",
-            "cnn, custom, mlp",
+            "cnn, custom, lenet, mlp, resnet",
             "training/schedule",
             "batch_size",
         ):

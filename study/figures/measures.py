@@ -40,6 +40,9 @@ FEW = 8
 FEWEST = 3
 """Runs below which a configuration's interval is not drawn: at two, Student's t alone is 12.7."""
 
+SAME = 1e-4
+"""Values that differ by a smaller share of themselves are drawn at one height: rounding moves as much."""
+
 LOSSES = (
     *("loss", "averaged_loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean"),
     *("straight_barrier", "straight_barrier_from_mean", "first_bend_loss", "last_bend_loss"),
@@ -218,7 +221,7 @@ def _draw_measure(
         )
     drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
     log = axes.get_yscale() == "log"
-    low, high = value_range(np.concatenate([values, *drawn]), log=log, above=0.05 if finite.all() else 0.18)
+    low, high = _limits(np.concatenate([values, *drawn]), log=log, room=not finite.all())
     axes.set_ylim(low, high)
     if finite.all():
         return
@@ -235,7 +238,7 @@ def _draw_scatter(axes: Axes, values: np.ndarray, error: np.ndarray, names: pd.S
 
     finite = np.isfinite(values)
     log = spans_decades(values) and values[finite].min() > 0
-    low, high = value_range(values, log=log, above=0.05 if finite.all() else 0.18)
+    low, high = _limits(values, log=log, room=not finite.all())
     axes.set(xscale="log" if log else "linear", xlim=(low, high), ylim=value_range(error, log=False))
     edge = high / (high / low) ** 0.05 if log else high - 0.05 * (high - low)
     colours = {name: own["color"] for name, own in look.items()}
@@ -248,6 +251,14 @@ def _draw_scatter(axes: Axes, values: np.ndarray, error: np.ndarray, names: pd.S
         )  # fmt: skip
     for at, name in zip(error[~finite], names[~finite], strict=True):
         axes.plot([edge], [at], ">", markersize=4.5, markerfacecolor="none", markeredgecolor=colours[name])
+
+
+def _limits(values: np.ndarray, *, log: bool, room: bool) -> tuple[float, float]:
+    """The ends of an axis of these values, with room for what is not finite if asked."""
+    finite = values[np.isfinite(values)]
+    if len(finite) and np.ptp(finite) <= SAME * abs(finite).max():
+        values = np.full(1, finite.mean())
+    return value_range(values, log=log, above=0.18 if room else 0.05)
 
 
 def _configurations(key: str, look: Looks) -> list[Artist]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from study.training.data import Examples
 from study.training.loop import train
 from study.training.schedules import Budget, Constant, Milestones
+from study.training.tasks import Classification
 
 CURVATURES = torch.tensor([1.0, 4.0, 9.0], dtype=torch.float64)
 START = torch.tensor([3.0, -2.0, 0.5], dtype=torch.float64)
@@ -144,6 +145,7 @@ def trained(make, name: str, *overrides: str, updates: int = 4, **options):
     model = Watched()
     optimizer = make(name, model.parameters(), *overrides)
     defaults = {
+        "task": Classification(3),
         "budget": Budget.steps(updates, 64, 16),
         "schedule": Constant(),
         "batch_size": 16,
