@@ -31,6 +31,7 @@ def train_once(prepared: Prepared, record: Record, on_epoch: Callable[[], object
         on_epoch: called after each epoch, once its numbers are kept.
     """
     if is_trained(record):
+        _drop_state(record)
         return
     training_hash = prepared.identity.training_hash
     lock = record.path.parent / ".locks" / f"training-{training_hash}.lock"
@@ -155,8 +156,7 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
             "seconds": time.perf_counter() - started,
         },
     )
-    for name in _state_files(record):
-        record.remove(name)
+    _drop_state(record)
     if outcome.message:
         log.warning("%s", outcome.message)
 
@@ -171,6 +171,12 @@ def _keep_state(record: Record, state: TrainingState) -> None:
     for old in before:
         if old not in (name, TRAINING_STATE):
             record.remove(old)
+
+
+def _drop_state(record: Record) -> None:
+    """Remove what a training that has ended is gone on from: also where it was killed just before."""
+    for name in _state_files(record):
+        record.remove(name)
 
 
 def _kept_state(record: Record) -> TrainingState | None:

@@ -286,7 +286,7 @@ def test_a_run_that_is_ended_is_finished_by_the_same_command(number, start, outp
         *TINY,
         "landscape=[line]",
         "landscape.line.points=3",
-        "training.epochs=20",
+        "training.epochs=60",
         "training.batch_size=1",
     )
     training = start(*command)

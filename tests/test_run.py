@@ -765,3 +765,13 @@ def test_a_run_says_that_it_waits_for_another_process(
         assert run(prepared).state is State.FINISHED
         assert other.wait() == 0
     assert caplog.text.count(f"another process works on {prepared.record.path}: waiting") == 1
+
+
+@pytest.mark.usefixtures("plain_pictures")
+def test_what_a_training_is_gone_on_from_is_gone_once_it_has_ended_however_that_was_cut_short(start: Start):
+    record = start().record
+    record.write("training_state_000003.safetensors", b"killed before it was removed")
+    record.set_state(State.KILLED)
+    again = start().record
+    assert again.state is State.FINISHED
+    assert not [name for name in again.files() if name.startswith("training_state")]

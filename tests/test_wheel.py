@@ -91,7 +91,7 @@ def test_the_wheel_runs_away_from_the_checkout(installed, tmp_path):
     assert where.stdout.strip() == str(installed / "study" / "__init__.py")
     helped = called(sys.executable, "-m", "study", "--help", folder=tmp_path, **path)
     assert helped.returncode == 0
-    assert "cnn, custom, mlp" in helped.stdout
+    assert "cnn, custom, lenet, mlp" in helped.stdout
     assert "(study reproduce NAME): batch_size, blog_2021, instability" in helped.stdout
     assert f"Results go to {tmp_path}/outputs" in helped.stdout
 
