@@ -315,7 +315,7 @@ def test_a_run_that_is_ended_is_finished_by_the_same_command(number, start, outp
     assert run.info.status == "FINISHED"
     client = mlflow_tracker.mlflow.MlflowClient(mlflow_tracker.store_uri(outputs))
     history = client.get_metric_history(run.info.run_id, "train/loss")
-    assert sorted(point.step for point in history) == list(range(21))  # each epoch once
+    assert sorted(point.step for point in history) == list(range(61))  # each epoch once
 
 
 def test_two_of_the_same_at_once_make_one_run(start, outputs):
