@@ -9,11 +9,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from study.analysis.symmetry import alike_factors, rescale, rescaling_groups
+from study.analysis.symmetry import (
+    alike_factors,
+    permutation_groups,
+    permute,
+    random_permutations,
+    rescale,
+    rescaling_groups,
+)
 from study.landscape.evaluate import evaluate
 from study.landscape.geometry import Plane
 from study.landscape.grid import Grid
 from study.landscape.weights import Weights
+from study.models import initialise
+from study.models.resnet import resnet
 
 BY_HAND = {
     "mlp": [
@@ -211,3 +220,29 @@ def test_landscapes_keep_or_change_as_their_normalization_says(normalization, al
         np.testing.assert_allclose(seen[1], seen[0], rtol=1e-5)
     else:
         assert np.abs(seen[1] / seen[0] - 1).max() > 1e-2
+
+
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize("shortcut", ["padding", "projection"])
+@pytest.mark.parametrize("depth", [8, 14])
+def test_a_residual_network_without_normalization(depth, shortcut, skip, outputs):
+    build = partial(resnet, (1, 9, 11), 5, depth, skip=skip, norm="none", shortcut=shortcut)
+    model = initialise(build, 0).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 1, 9, 11, generator=generator, dtype=torch.float64)
+    with torch.no_grad():  # at the start the second convolution of a block is zero
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    weights = Weights.of(model)
+    before = outputs(model, weights, x)
+    units, orders = rescaling_groups(model, x[:2]), permutation_groups(model, x[:2])
+    blocks = (depth - 2) // 2
+    within = blocks + (3 if shortcut == "projection" else 0)  # each stage has its stream
+    assert len(units) == len(orders) == (within if skip else depth - 1)
+    for moved in (
+        rescale(weights, drawn_factors(units)),
+        rescale(weights, alike_factors(units, 5.0)),
+        permute(weights, random_permutations(orders, seed=1)),
+    ):
+        assert (moved.flat - weights.flat).norm() > 0.1 * weights.flat.norm()
+        torch.testing.assert_close(outputs(model, moved, x), before, rtol=1e-8, atol=1e-8)

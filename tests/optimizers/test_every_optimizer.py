@@ -1,9 +1,11 @@
 """Every optimiser of the registry trains, twice alike, in one go and in pieces."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import torch
+from joblib import Parallel, delayed
 from torch import Tensor, nn
 
 from study.optimizers import OPTIMIZERS
@@ -61,19 +63,36 @@ class Training:
         return snapshot(self.model)
 
 
+def trained(make, name: str, overrides: tuple[str, ...], resume: TrainingState | None = None):
+    """Records and final weights of a training by one thread, in whatever process."""
+    torch.set_num_threads(1)
+    training = Training(make, name, overrides, resume)
+    return training.records, training.weights
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """As many threads afterwards as before."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(("name", "overrides"), CHOICES)
-def test_it_lowers_the_loss_and_gives_the_same_bits_again_and_in_pieces(make, name, overrides):
+def test_it_lowers_the_loss_and_gives_the_same_bits_in_pieces_and_in_other_processes(make, name, overrides):
+    torch.set_num_threads(1)
     whole = Training(make, name, overrides)
     losses = [record.values["train/loss"] for record in whole.records]
     assert losses[-1] < 0.9 * losses[0]
-    again = Training(make, name, overrides)
-    assert again.records == whole.records
     tensors, rest = whole.states[5].encode()
     state = TrainingState.decode(tensors, json.loads(json.dumps(rest)))
-    rest_of_it = Training(make, name, overrides, resume=state)
-    assert rest_of_it.records == whole.records[7:]
-    for own in (again, rest_of_it):
-        assert all(torch.equal(tensor, own.weights[key]) for key, tensor in whole.weights.items())
+    again, rest_of_it = Parallel(n_jobs=2)(
+        delayed(trained)(make, name, overrides, own) for own in (None, state)
+    )
+    assert again[0] == whole.records
+    assert rest_of_it[0] == whole.records[7:]
+    for _records, weights in (again, rest_of_it):
+        assert all(torch.equal(tensor, weights[key]) for key, tensor in whole.weights.items())
 
 
 def test_the_base_s_state_is_kept_with_sam(make):
