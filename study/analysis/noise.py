@@ -95,9 +95,9 @@ class Noise:
 def noise_increase(noise: Noise, sigma: float) -> Estimate:
     """E[L(θ + σ u) − L(θ)], u standard normal, in the loss's unit: σ² tr(H) / 2 + O(σ⁴).
 
-    The expected sharpness of Neyshabur et al. 2017 (section 2.4); with scaled noise u_i is multiplied by
-    |θ_i|, as in Jiang et al. 2020 (section C.2 there, with ε = 0). A rescaling of the layers of a ReLU
-    network changes it, but not with scaled noise.
+    The expected sharpness of Neyshabur et al. 2017; with scaled noise u_i is multiplied by |θ_i|, as in the
+    magnitude-aware measures of Jiang et al. 2020 with ε = 0. A rescaling of the layers of a ReLU network
+    changes it, but not with scaled noise.
 
     Args:
         noise: about the minimum.
@@ -112,10 +112,10 @@ def pac_bayes_sigma(noise: Noise, *, threshold: float, tolerance: float) -> Esti
     Jiang et al. 2020, the σ of their PAC-Bayes measures with a threshold of 0.1 on the training error; with
     scaled noise their magnitude-aware σ′, without its offset ε. Found by bisection with the same draws at
     every σ, and linear interpolation in what is left, so it is where the mean rise over these draws crosses
-    the threshold. Its standard error is that
-    of the mean rise there over the slope of the mean rise (the delta method). Where the mean rise crosses the
-    threshold several times, one crossing is found. A rescaling of the layers of a ReLU network changes it,
-    but not with scaled noise. A loss that is not finite counts as above the threshold.
+    the threshold. Its standard error is that of the mean rise there over the slope of the mean rise (the
+    delta method). Where the mean rise crosses the threshold several times, one crossing is found. A rescaling
+    of the layers of a ReLU network changes it, but not with scaled noise. A loss that is not finite counts as
+    above the threshold.
 
     Args:
         noise: about the minimum, of the loss or of the error.

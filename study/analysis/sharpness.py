@@ -99,7 +99,7 @@ def sam_sharpness(
 def adaptive_sam_sharpness(
     objective: Objective, weights: Weights, *, radius: float, steps: int, starts: int, seed: int
 ) -> Ascent:
-    """The largest L(θ + e) − L(θ) over ‖e / |θ|‖₂ ≤ ρ, in the loss's unit (Kwon et al. 2021, equation 3).
+    """The largest L(θ + e) − L(θ) over ‖e / |θ|‖₂ ≤ ρ, in the loss's unit (Kwon et al. 2021, section 3).
 
     The normalization operator is T = diag(|θ|), entry by entry, so a weight that is zero stays. Found as in
     `sam_sharpness`, the first step e = ρ T² g / ‖T g‖. No rescaling of a ReLU network changes it, layer by
