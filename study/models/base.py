@@ -1,12 +1,14 @@
 """What every model has: its configuration, and how weights come from a seed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from study.keys import key
 
@@ -65,6 +67,18 @@ def image_shape(
     if outputs < 1:
         raise ValueError(f"num_classes must be at least 1, got {outputs}")
     return channels, height, width
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Within, attention is computed step by step: its fused kernels have no second derivatives on CPUs."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def initialise(build: Callable[[], Model], seed: int) -> Model:

@@ -9,11 +9,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from study.errors import ConfigError, in_one_line, suggestion
 from study.keys import key
-from study.models.base import ModelConfig, image_shape
+from study.models.base import ModelConfig, image_shape, plain_attention
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads that GoogLeNet and Inception train with
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -59,7 +58,7 @@ class Coloured(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits, shape (N, outputs), of images (N, 1, H, W) or (N, 3, H, W)."""
-        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivatives
+        with plain_attention():
             return self.network(inputs.expand(-1, 3, -1, -1))
 
 

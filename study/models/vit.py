@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from study.errors import ConfigError
 from study.keys import key
-from study.models.base import ModelConfig, image_shape
+from study.models.base import ModelConfig, image_shape, plain_attention
 
 
 @dataclass
@@ -40,8 +39,6 @@ class VitConfig(ModelConfig):
 class Vit(nn.Module):
     """A transformer whose attention is computed step by step, which has second derivatives.
 
-    The fused kernels of `scaled_dot_product_attention` have none on CPUs.
-
     Args:
         network: gives logits of images (N, C, H, W).
     """
@@ -52,7 +49,7 @@ class Vit(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits, shape (N, outputs), of images (N, C, H, W)."""
-        with sdpa_kernel(SDPBackend.MATH):
+        with plain_attention():
             return self.network(inputs)
 
 

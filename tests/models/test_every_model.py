@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
 
 from study.build import model as build_model
 from study.build import optimizer as build_optimizer
+from study.landscape.hessian import Objective
+from study.landscape.weights import Weights
 from study.models import MODELS
 from study.resolve import composed, typed
 from study.training.checkpoints import TrainingState, snapshot
@@ -95,3 +98,19 @@ def test_it_lowers_the_loss_and_gives_the_same_bits_in_pieces_and_in_other_proce
 def test_a_classifier_of_torchvision_lowers_the_loss_once_its_running_statistics_have_caught_up(data):
     losses, _states, _weights = trained("torchvision", SMALL["torchvision"], data, epochs=12, rate=0.001)
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_transformer_that_is_read_has_second_derivatives(data):
+    config = typed(composed(["model=vit", "model.width=8", "model.heads=2", "model.depth=1"]))
+    model = build_model(config.model, data, 0, "cpu").eval()
+    weights = Weights.of(model)
+    objective = Objective(model, data.task.loss, data.train.inputs[:8], data.train.targets[:8])
+    along = np.random.default_rng(0).standard_normal(len(weights.flat))
+    along /= np.linalg.norm(along)
+    step = torch.from_numpy(along).float() * 0.02
+    slopes = [objective.gradient(weights.moved(sign * step)).double().numpy() for sign in (1, -1)]
+    for product in (objective.hessian(weights) @ along, objective.gauss_newton(weights) @ along):
+        assert np.isfinite(product).all()
+    difference = (slopes[0] - slopes[1]) / 0.04
+    found = objective.hessian(weights) @ along
+    assert np.linalg.norm(found - difference) < 0.05 * np.linalg.norm(difference)
