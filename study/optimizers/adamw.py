@@ -6,16 +6,12 @@ from typing import Any
 
 from torch.optim import AdamW, Optimizer
 
-from study.keys import key
-from study.optimizers.base import OneGradientConfig
+from study.optimizers.adam import AdamConfig
 
 
 @dataclass
-class AdamwConfig(OneGradientConfig):
+class AdamwConfig(AdamConfig):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
-
-    betas: list[float] = key("decay of the two moment estimates", at_least=0, below=1, length=2)
-    eps: float = key("term added to the denominator", above=0)
 
     def build(self, parameters: Iterable[Any], learning_rate: float) -> Optimizer:
         """Torch's AdamW. Weight decay shrinks the weights apart from the gradient."""

@@ -1,6 +1,7 @@
 """torchvision's classifiers: plain logits in both modes, weights from files, refusals in one line."""
 
 import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_weights_come_from_a_file_and_the_last_layer_fits_the_classes(tmp_path, 
     assert all(torch.equal(same[name], tensor) for name, tensor in kept.items())
 
     def other(seed: int) -> dict[str, torch.Tensor]:
-        make = lambda: torchvision_classifier((3, 16, 16), 4, SMALL, file)  # noqa: E731
+        make = partial(torchvision_classifier, (3, 16, 16), 4, SMALL, file)
         return initialise(make, seed).network.state_dict()
 
     one, two = other(0), other(1)
