@@ -22,8 +22,8 @@ NORMALIZED = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}
 PASSING = {
     "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Flatten", "Identity", "ReLU", "Unflatten",
     "add", "add_", "cat", "contiguous", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
-    "conv_transpose3d", "dropout", "flatten", "getattr", "getitem", "iadd", "linear", "permute", "relu",
-    "relu_", "reshape", "size", "squeeze", "sum", "transpose", "unsqueeze", "view",
+    "conv_transpose3d", "dropout", "expand", "flatten", "getattr", "getitem", "iadd", "linear", "pad",
+    "permute", "relu", "relu_", "reshape", "size", "squeeze", "sum", "transpose", "unsqueeze", "view",
 }  # fmt: skip
 """What sums over paths as it sums over numbers: all that flows is at least 0, and weights come squared."""
 
@@ -40,11 +40,11 @@ def path_norm(objective: Objective, weights: Weights) -> float:
     """√(Σ over paths of the product of the squared weights on them), from any input or bias to any output.
 
     Neyshabur et al. 2015, section 3, with p = 2, for networks of linear layers, convolutions, ReLU, average
-    and maximum pooling, batch normalization folded into a scale and a shift by its running statistics,
-    dropout (off), and sums of branches. A bias is a weight from a unit that is always 1; an edge of an
-    average over k has weight 1/k; one into a maximum has weight 1, and each of its inputs is on a path. It is
-    the output of the network with every weight squared at an input of ones, in float64. No rescaling of a
-    ReLU network changes it.
+    and maximum pooling, padding with zeros, batch normalization as a scale and a shift by its running
+    statistics, dropout (off), and sums of branches. A bias is a weight from a unit that is always 1; an edge
+    of an average over k has weight 1/k; one into a maximum has weight 1, and each of its inputs is on a path.
+    It is the output of the network with every weight squared at an input of ones, in float64. No rescaling of
+    a ReLU network changes it.
 
     Args:
         objective: gives the architecture and the shape of an input.
@@ -59,8 +59,10 @@ def path_norm(objective: Objective, weights: Weights) -> float:
     except Exception as error:  # whatever the network's own code makes of a tensor without values
         raise UndefinedError(f"torch.fx cannot trace the network: {type(error).__name__}") from error
     ones = torch.ones_like(objective.inputs[:1], dtype=torch.float64, device=weights.flat.device)
+    squared = _Squared(traced)
+    squared.extra_traceback = False  # torch.fx would add its own lines to what is said to the user
     with torch.no_grad():
-        outputs = _Squared(traced).run(ones)
+        outputs = squared.run(ones)
     if not isinstance(outputs, Tensor):
         raise UndefinedError(f"the network must give one tensor, it gives {type(outputs).__name__}")
     return float(outputs.sum().sqrt())
@@ -98,8 +100,7 @@ class _Squared(fx.Interpreter):
             return target(*args, **kwargs)  # arithmetic with shapes
         name = name_of(target)
         if name in PASSING:
-            if name in {"add", "iadd", "add_"}:
-                _need(all(isinstance(value, Tensor) for value in args) and not kwargs, "sums of tensors")
+            _check(name, args, kwargs)
             return target(*args, **kwargs)
         if name is None:
             raise _unknown(str(getattr(target, "__name__", target)))
@@ -108,8 +109,18 @@ class _Squared(fx.Interpreter):
     def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
         """A tensor's own method."""
         if target in PASSING:
+            _check(str(target), args, kwargs)
             return super().call_method(target, args, kwargs)
         return _pooled(str(target), _called(str(target), args, kwargs))
+
+
+def _check(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse what is added by a number that is no weight."""
+    if name in {"add", "iadd", "add_"}:
+        _need(all(isinstance(value, Tensor) for value in args) and not kwargs, "sums of tensors")
+    if name == "pad":
+        value = args[3] if len(args) > 3 else kwargs.get("value")
+        _need(not value, "padding with zeros")
 
 
 def _pooled(name: str, call: Callable[..., tuple[Tensor, Mapping[str, Any]]]) -> Tensor:
@@ -119,6 +130,7 @@ def _pooled(name: str, call: Callable[..., tuple[Tensor, Mapping[str, Any]]]) ->
     match spelled.rstrip("d").rstrip("123"):
         case "mean":
             values, options = call("dim", "keepdim")
+            _need(options.get("dim") is not None, "means over dims that are given as `dim`")
             averaged = values.mean(options["dim"], options.get("keepdim", False))
             return averaged * (averaged.numel() / values.numel())
         case "adaptiveavgpool":

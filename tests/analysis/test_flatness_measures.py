@@ -19,6 +19,8 @@ from study.analysis.slice_curvature import slice_curvature
 from study.landscape.directions import random_direction
 from study.landscape.hessian import Objective
 from study.landscape.weights import Weights
+from study.models.resnet import resnet
+from study.models.torchvision import Coloured
 
 CROSS_ENTROPY = partial(functional.cross_entropy, reduction="none")
 CURVATURES = torch.tensor([4.0, 1.0, 0.5, 0.1, 0.01], dtype=torch.float64)
@@ -315,6 +317,45 @@ def test_the_path_norm_of_a_sum_of_branches_is_over_the_paths_of_both():
     assert path_norm(objective, Weights.of(network)) == pytest.approx(expected)
 
 
+def test_paths_go_through_shortcuts_that_pad_and_channels_that_are_repeated():
+    """Against the network with every weight squared by hand, fed ones: its averages are over one pixel."""
+    grey = Coloured(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)))
+    for network, shape in ((resnet((3, 4, 4), 2, 8, norm="none"), (3, 4, 4)), (grey, (1, 4, 4))):
+        network, ones = network.double(), torch.ones(1, *shape).double()
+        objective = Objective(network, CROSS_ENTROPY, ones, torch.zeros(1, dtype=torch.int64))
+        found = path_norm(objective, Weights.of(network))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.square_()
+            assert found == pytest.approx(float(network(ones).sum().sqrt()), rel=1e-12)
+
+
+class Between(nn.Module):
+    """A ReLU network with something done to its hidden units."""
+
+    def __init__(self, done: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.out, self.done = nn.Linear(5, 7), nn.Linear(7, 3), done
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.out(self.done(torch.relu(self.inner(inputs))))
+
+
+@pytest.mark.parametrize(
+    ("done", "words"),
+    [
+        (lambda hidden: hidden.add(3.0), "sums of tensors"),
+        (lambda hidden: hidden.add(hidden, alpha=-1), "sums of tensors"),
+        (lambda hidden: functional.pad(hidden[:, 1:], (1, 0), "constant", 2.0), "padding with zeros"),
+        (lambda hidden: hidden.unsqueeze(1).mean(axis=1), "means over dims that are given as `dim`"),
+    ],
+)
+def test_what_is_no_sum_over_paths_is_refused_in_one_line(done, words, examples):
+    network = Between(done).double()
+    with pytest.raises(UndefinedError, match=f"^the path norm is defined here for {words} only$"):
+        path_norm(objective_of(network, examples), Weights.of(network))
+
+
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
@@ -326,8 +367,9 @@ def test_the_path_norm_of_a_sum_of_branches_is_over_the_paths_of_both():
 )
 def test_a_network_without_paths_to_count_has_no_path_norm(layer, words, examples):
     network = nn.Sequential(*relu_network(), layer).double()
-    with pytest.raises(UndefinedError, match=words):
+    with pytest.raises(UndefinedError, match=words) as refusal:
         path_norm(objective_of(network, examples), Weights.of(network))
+    assert "\n" not in str(refusal.value)
 
 
 def test_the_fisher_rao_norm_is_that_of_per_example_gradients(examples):
