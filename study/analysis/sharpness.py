@@ -149,10 +149,10 @@ def _ascent(
     """The ascent over ‖u‖ ≤ ρ, with e = scale ⊙ u."""
     rise = _Rise(objective, weights)
     generator = torch.Generator().manual_seed(seed)
-    one_step = 0.0
+    one_step = np.inf
     try:
-        if (first := _on_sphere(scale * rise.slope_at_center, radius)) is not None:
-            one_step = rise(scale * first)[0]
+        first = _on_sphere(scale * rise.slope_at_center, radius)
+        one_step = 0.0 if first is None else rise(scale * first)[0]
         random = [torch.randn(scale.shape, generator=generator, dtype=torch.float64) for _ in range(starts)]
         for place in (first, *(_on_sphere(draw, radius) for draw in random)):
             for _ in range(steps):
@@ -162,13 +162,13 @@ def _ascent(
             if place is not None:
                 rise(scale * place)
     except _DivergedError:
-        return Ascent(np.inf, np.inf)
+        return Ascent(one_step, np.inf)
     return Ascent(one_step, rise.largest)
 
 
 def _on_sphere(vector: Tensor, radius: float) -> Tensor | None:
     norm = float(torch.linalg.vector_norm(vector))
-    return vector * (radius / norm) if norm > 0 else None
+    return vector * (radius / norm) if norm != 0 else None
 
 
 def _double(weights: Weights) -> Tensor:

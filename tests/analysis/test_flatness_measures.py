@@ -213,7 +213,19 @@ def test_a_loss_that_is_not_finite_nearby_makes_sharpness_infinite():
 
     walled_in = replace(objective, loss=walled)
     assert keskar_sharpness(walled_in, weights, epsilon=0.01, **SEARCH) == np.inf
-    assert sam_sharpness(walled_in, weights, radius=0.05, **ASCENT).largest == np.inf
+    found = sam_sharpness(walled_in, weights, radius=0.05, **ASCENT)
+    assert (found.one_step, found.largest) == (0.0, np.inf)  # no gradient, no step: what is seen elsewhere
+    over = sam_sharpness(walled_in, weights.moved(torch.full((5,), 5e-4)), radius=0.05, **ASCENT)
+    assert over.one_step == over.largest == np.inf
+
+
+def test_a_gradient_that_is_no_number_is_none_that_is_zero():
+    objective, weights = bowl()
+    kinked = replace(objective, loss=lambda outputs, _targets: (outputs - CENTER).sum(dim=1).sqrt())
+    bent = replace(objective, loss=lambda outputs, _targets: (0.0 * (outputs - CENTER)).sqrt().sum(dim=1))
+    for own in (kinked, bent):
+        found = sam_sharpness(own, weights, radius=0.05, steps=1, starts=0, seed=0)
+        assert found.one_step == found.largest == np.inf
 
 
 def test_the_slice_of_a_quadratic_has_its_curvature():
