@@ -120,7 +120,7 @@ def pac_bayes_sigma(noise: Noise, *, threshold: float, tolerance: float) -> Esti
     Args:
         noise: about the minimum, of the loss or of the error.
         threshold: the rise that is allowed, in its unit, positive.
-        tolerance: relative width at which the bisection ends.
+        tolerance: relative width at which the bisection ends; it ends where no number lies between, too.
 
     Returns:
         σ at the crossing; infinite if none of those tried is too large, 0 if all are.
@@ -143,8 +143,7 @@ def pac_bayes_sigma(noise: Noise, *, threshold: float, tolerance: float) -> Esti
                 break
     else:
         return Estimate(np.inf if inside else 0.0, np.nan)
-    while high > low * (1.0 + tolerance):
-        middle = float(np.sqrt(low * high))
+    while high > low * (1.0 + tolerance) and low < (middle := float(np.sqrt(low * high))) < high:
         low, high = (middle, high) if within(middle) else (low, middle)
     error = Estimate.mean(rises(low)).standard_error
     ends = [float(rises(sigma).mean()) for sigma in (low / WIDTH, low * WIDTH)]

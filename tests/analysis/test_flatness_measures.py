@@ -164,6 +164,8 @@ def test_sigma_is_where_the_mean_rise_reaches_the_threshold(scaled):
     assert abs(found.value - expected) < 3 * found.standard_error
     rough = pac_bayes_sigma(Noise(objective, weights, 100, 1, scaled), threshold=0.1, tolerance=0.1)
     assert rough.value == pytest.approx(found.value, rel=2e-3)
+    finest = pac_bayes_sigma(Noise(objective, weights, 100, 1, scaled), threshold=0.1, tolerance=1e-20)
+    assert finest.value == pytest.approx(found.value, rel=1e-6)
     mean = noise_increase(Noise(objective, weights, 100, 1, scaled), found.value)
     assert mean.value == pytest.approx(0.1, rel=1e-3)
     # rises ∝ σ²: an error of the mean of one percent is one of half a percent in σ
