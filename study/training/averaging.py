@@ -71,30 +71,33 @@ class Average:
         averaging: which weights enter it.
         model: that is trained; only its architecture counts.
         per_epoch: updates of an epoch.
+        inputs: of the training split, (N, ...), that running statistics are gathered from.
     """
 
-    def __init__(self, averaging: Averaging, model: nn.Module, per_epoch: int) -> None:
-        self._averaging, self._per_epoch = averaging, per_epoch
+    def __init__(self, averaging: Averaging, model: nn.Module, per_epoch: int, inputs: Tensor) -> None:
+        self._averaging, self._per_epoch, self._inputs = averaging, per_epoch, inputs
         self._averaged = AveragedModel(model, multi_avg_fn=averaging.step)
+        self._gathered = False
 
     def take(self, model: nn.Module, update: int) -> None:
         """Take in the weights of `model` after so many updates, if it is their turn."""
         if self._averaging.takes(update, self._per_epoch):
             self._averaged.update_parameters(model)
+            self._gathered = False
 
-    def network(self, inputs: Tensor) -> nn.Module | None:
+    def network(self) -> nn.Module | None:
         """The network of the averaged weights, in evaluation mode; None before the first has entered.
 
-        The average of weights has running statistics of its own: they are gathered anew over `inputs`, in
-        their order (Izmailov et al. 2018, section 3.2). Other buffers are the last weights'.
-
-        Args:
-            inputs: of the training split, (N, ...).
+        The average of weights has running statistics of its own: they are gathered over the inputs, in
+        their order (Izmailov et al. 2018, section 3.2), once for each average. Other buffers are those of the
+        last weights that entered.
         """
         if self._averaged.n_averaged == 0:
             return None
         network = self._averaged.module.eval()
-        gather_statistics(network, inputs)
+        if not self._gathered:
+            gather_statistics(network, self._inputs)
+            self._gathered = True
         return network
 
     def state(self) -> dict[str, Tensor]:
@@ -109,6 +112,7 @@ class Average:
             RuntimeError: If it is of another architecture.
         """
         self._averaged.load_state_dict(state)
+        self._gathered = False
 
 
 def gather_statistics(model: nn.Module, inputs: Tensor) -> None:

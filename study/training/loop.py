@@ -179,7 +179,7 @@ def train(
             f"the budget {per_epoch} an epoch and {budget.total_updates} in all"
         )
 
-    average = Average(averaging, model, per_epoch) if averaging is not None else None
+    average = Average(averaging, model, per_epoch, train_set.inputs) if averaging is not None else None
     rates = [group["lr"] for group in optimizer.param_groups]
     update = 0 if resume is None else resume.update
 
@@ -264,7 +264,7 @@ def train(
 
     def of_average() -> dict[str, float]:
         """Loss and score of the averaged weights, where there are any."""
-        network = average.network(train_set.inputs) if average is not None else None
+        network = average.network() if average is not None else None
         if network is None:
             return {}
         on_train = mean_loss(network, train_set, EVALUATION_BATCH, task)
@@ -286,7 +286,7 @@ def train(
 
     def conclude(message: str | None, diverged: bool = False) -> TrainingOutcome:
         stopped = message is not None and not diverged
-        network = average.network(train_set.inputs) if average is not None and not diverged else None
+        network = average.network() if average is not None and not diverged else None
         averaged = snapshot(network) if network is not None else None
         return TrainingOutcome(update, update / per_epoch, diverged, message, stopped, averaged)
 

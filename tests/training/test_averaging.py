@@ -160,8 +160,29 @@ def test_statistics_are_those_of_the_training_set():
 
 
 def test_an_average_of_nothing_is_no_network():
-    average = Average(Swa(1), network(), PER_EPOCH)
+    average = Average(Swa(1), network(), PER_EPOCH, INPUTS)
     average.take(network(), 3)
-    assert average.network(INPUTS) is None
+    assert average.network() is None
     average.take(network(), 4)
-    assert average.network(INPUTS) is not None
+    assert average.network() is not None
+
+
+@pytest.mark.parametrize(("averaging", "epochs"), [(Ema(0.9, 0), [0, 1, 2, 3]), (Swa(2), [2, 3])])
+def test_statistics_are_gathered_once_for_each_average(averaging: Averaging, epochs: list[int], monkeypatch):
+    gathered: list[nn.Module] = []
+
+    def counted(model: nn.Module, inputs: Tensor) -> None:
+        gathered.append(model)
+        gather_statistics(model, inputs)
+
+    monkeypatch.setattr("study.training.averaging.gather_statistics", counted)
+    training = Training(averaging)
+    assert len(gathered) == len(epochs)
+    gathered.clear()
+    resumed = Training(
+        averaging, resume=training.states[-1]
+    )  # its training had ended before it was concluded
+    assert len(gathered) == 1
+    assert torch.equal(
+        resumed.outcome.averaged["1.running_mean"], training.outcome.averaged["1.running_mean"]
+    )
