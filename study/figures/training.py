@@ -27,19 +27,28 @@ from study.landscape.result import NATS
 TIMES = {"epoch": "training (epochs)", "update": "training (updates)"}
 """Columns of time, a column of panels each, and what their axes are called."""
 
+CURVES = dict(
+    zip(("train", "test", "train, averaged weights", "test, averaged weights"), STROKES, strict=True)
+)
+"""What is drawn of a run, and its stroke."""
+
+
+def _of_splits(name: str) -> dict[str, str]:
+    """Columns of a loss or a score, each with the curve whose stroke it has."""
+    columns = (f"{split}/{prefix}{name}" for prefix in ("", "averaged_") for split in ("train", "test"))
+    return dict(zip(columns, CURVES, strict=True))
+
+
 ROWS: dict[str, dict[str, str]] = {
-    "loss": {"train/loss": "train", "test/loss": "test"},
-    ERROR: {"train/accuracy": "train", "test/accuracy": "test"},
-    "R²": {"train/r2": "train", "test/r2": "test"},
+    "loss": _of_splits("loss"),
+    ERROR: _of_splits("accuracy"),
+    "R²": _of_splits("r2"),
     "weight norm ‖θ‖ (L2)": {"weights/norm": "train"},
 }
-"""What each row of panels is called, and its columns, each with the split whose stroke it has."""
+"""What each row of panels is called, and its columns, each with the curve whose stroke it has."""
 
 LINEAR = (ERROR, "R²")
 """Rows whose axis is never logarithmic."""
-
-SPLITS = dict(zip(("train", "test"), STROKES, strict=False))
-"""The stroke of each split."""
 
 SIZES = {"linewidth": 0.8, "markersize": 2.4}
 """Of a curve and its markers, in points."""
@@ -74,14 +83,16 @@ def training_figure(
 ) -> Figure:
     """Loss, error or R², and weight norm of several runs as they train: against epochs, and against updates.
 
-    A configuration has one colour and one marker, whatever the seed; train is solid, test dashed. Losses and
+    A configuration has one colour and one marker, whatever the seed; train is solid, test dashed. Where
+    weights are averaged, what the average reaches is dotted on train, dashed and dotted on test. Losses and
     norms that span decades over all runs have a logarithmic axis. Values that are not finite interrupt their
     curve.
 
     Args:
         curves: by the run's label, a row an epoch in order of time: `epoch`, `update`, and any of
             `train/loss`, `test/loss`, `train/accuracy`, `test/accuracy` (fractions), `train/r2`, `test/r2`,
-            `weights/norm`.
+            the same of the averaged weights (`train/averaged_loss`, …), `weights/norm`. A curve begins at its
+            first number.
         groups: the configuration of each label.
         title: above the picture.
         caption: below it.
@@ -106,7 +117,7 @@ def training_figure(
                 axes = grid[column * len(rows) + index]
                 set_value_axis(axes, limits, unit("loss", loss_unit) if row == "loss" else row)
                 for (label, name), y in values.items():
-                    own = look[groups[label]] | {"linestyle": SPLITS[ROWS[row][name]], **SIZES}
+                    own = look[groups[label]] | {"linestyle": CURVES[ROWS[row][name]], **SIZES}
                     notes += _draw(axes, label, curves[label][time].to_numpy(dtype=float), y, limits, own)
                 ends = np.concatenate([own[time].to_numpy(dtype=float) for own in curves.values()])
                 axes.set_xlim(value_range(ends, log=False, below=0.03, above=0.03))
@@ -114,8 +125,8 @@ def training_figure(
                 axes.set_xlabel(TIMES[time])
                 fold_offset(axes.xaxis, " ")
                 hide_labels(axes, x=index < len(rows) - 1, y=column > 0)
-        shown = {split for row in rows for name, split in ROWS[row].items() if _has(curves, name)}
-        strokes = {split: stroke for split, stroke in SPLITS.items() if split in shown}
+        shown = {curve for row in rows for name, curve in ROWS[row].items() if _has(curves, name)}
+        strokes = {curve: stroke for curve, stroke in CURVES.items() if curve in shown}
         handles = [*legend_entries(look, strokes), *notes]
         body = 1.55 * len(rows) + 0.6
         compose_panels(figure, title=title, caption=caption, handles=handles, body_height=body)
@@ -126,7 +137,8 @@ def _draw(
     axes: Axes, label: str, x: np.ndarray, y: np.ndarray, limits: Limits, look: dict[str, Any]
 ) -> list[Artist]:
     """Draw a curve that ends before what is not finite; returns entries for the legend."""
-    lost = ~np.isfinite(y)
+    known = np.isfinite(y)
+    lost = np.logical_or.accumulate(known) & ~known  # before its first number, nothing was lost
     notes = draw_curve(axes, label, x, y, lost, limits, look)
     if lost.any():
         notes.insert(0, Line2D([], [], label="not finite beyond ×", **END))
@@ -141,7 +153,7 @@ def _values(curve: pd.DataFrame, name: str) -> np.ndarray:
     """What is drawn of a column, an accuracy as the error in percent; NaN where it is not finite."""
     values = curve[name].to_numpy(dtype=float)
     values = np.where(np.isfinite(values), values, np.nan)
-    return 100.0 * (1.0 - values) if name.endswith("/accuracy") else values
+    return 100.0 * (1.0 - values) if name.endswith("accuracy") else values
 
 
 def _check(curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str]) -> None:

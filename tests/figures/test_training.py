@@ -82,6 +82,20 @@ def test_what_is_not_finite_interrupts_the_curve_and_is_said():
     assert any("not finite" in text.get_text() for legend in figure.legends for text in legend.texts)
 
 
+def test_averaged_weights_are_drawn_beside_the_others_from_where_they_begin():
+    begins = {"train/averaged_loss": [np.nan, np.nan, 0.5, 0.4, 0.3]}
+    begins |= {"test/averaged_accuracy": [np.nan, np.nan, 0.7, 0.8, 0.9]}
+    figure = two(**begins)
+    loss, error = (drawn(figure, axes, "bs 256, seed 0")[2] for axes in (0, 1))
+    np.testing.assert_allclose(loss[2:], [[2, 0.5], [3, 0.4], [4, 0.3]])
+    np.testing.assert_allclose(error[2:], [[2, 30], [3, 20], [4, 10]])
+    assert np.isnan(loss[:2, 1]).all()
+    said = [text.get_text() for legend in figure.legends for text in legend.texts]
+    assert {"train, averaged weights", "test, averaged weights"} <= set(said)
+    assert not any("not finite" in words for words in said)
+    assert not any("averaged" in text.get_text() for legend in two().legends for text in legend.texts)
+
+
 def test_nothing_is_cut_off():
     long = {
         f"batch_size {size}, learning_rate {rate}": curve(size)
@@ -109,9 +123,11 @@ def test_nothing_is_cut_off():
 def test_a_row_an_epoch_with_its_update(updates: int, epochs: float, expected: list[tuple[float, int]]):
     count = len(expected)
     points = [(key, 0.5 + at, at) for key in KEYS for at in range(count)]
-    found = training_curve([*points, ("line/train/maximum", 3.0, 0)], updates, epochs)
+    last = ("test/averaged_loss", 0.1, count - 1)
+    found = training_curve([*points, ("line/train/maximum", 3.0, 0), last], updates, epochs)
     assert list(zip(found["epoch"], found["update"], strict=True)) == expected
-    assert set(found.columns) == {"epoch", "update", *KEYS}
+    assert set(found.columns) == {"epoch", "update", *KEYS, "test/averaged_loss"}
+    assert found["test/averaged_loss"].dropna().tolist() == [0.1]
     assert found["train/loss"].tolist() == [0.5 + at for at in range(count)]
 
 
