@@ -126,11 +126,12 @@ def _subject(prepared: Prepared) -> str:
 
 
 def _whose(prepared: Prepared) -> str:
-    """Seed and run, in words."""
+    """What the solution is, where it is none that a training ended in; seed and run, in words."""
     init_seed, _order = seeds(prepared.config)
-    factor = prepared.config.rescale
-    scale = "" if factor == 1 else f"solution rescaled by {factor:g}; "
-    return f"{scale}seed {init_seed}; run {prepared.identity.config_hash}"
+    factor, source = prepared.config.rescale, prepared.source
+    parts = [] if source is None or source.final else [f"the solution θ* is {source.name}"]
+    parts += [] if factor == 1 else [f"solution rescaled by {factor:g}"]
+    return "; ".join([*parts, f"seed {init_seed}", f"run {prepared.identity.config_hash}"])
 
 
 def _stated_errors(about: Mapping[str, Any]) -> list[str]:

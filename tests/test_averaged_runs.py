@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from study import report
 from study.config import StudyConfig
 from study.errors import ConfigError
 from study.landscape.result import Landscape
@@ -43,6 +44,17 @@ def test_an_average_is_kept_and_looked_at_by_name(start: Start, plain_pictures, 
     assert look.latest()["line/train/self_check"] == 0.0
     file = load_source(str(record.path / AVERAGED), output_dir)
     assert file.label == load_source(f"{record.config_hash}@averaged", output_dir).label
+
+
+def test_a_picture_says_that_the_average_is_looked_at(
+    start: Start, tiny: Callable[..., StudyConfig], plain_pictures
+):
+    record = start(*SWA).record
+    for words, said in (("@averaged", "averaged weights"), ("@4", "update 4"), ("", None)):
+        prepared = prepare(tiny(f"checkpoint={record.config_hash}{words}", *SWA), {})
+        landscape = Landscape.from_bytes(record.read("landscapes/line.npz"))
+        caption = report.caption(prepared.config.landscape["line"], landscape, prepared)
+        assert (f"; the solution θ* is {said}; seed " in caption) if said else ("θ* is" not in caption)
 
 
 def test_an_average_is_joined_with_the_solution(start: Start, plain_pictures):

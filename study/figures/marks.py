@@ -18,6 +18,7 @@ Boxes = list[tuple[float, float, float, float]]
 """Rectangles (x0, y0, x1, y1) in points (1/72 inch) of the figure."""
 
 
+SOLUTIONS = ("solution", "averaged weights", "centre")  # else the weights after an update
 EVALUATED = "evaluated (between: interpolated)"  # what the dots of such a picture are
 
 
@@ -90,8 +91,13 @@ def marks(landscape: Landscape) -> list[Mark]:
 
 
 def _markers(found: Mapping[tuple[float, ...], list[str]], names: list[str]) -> dict[tuple[float, ...], str]:
-    """A marker for each place: the star is the solution's or the centre's, else the last point's."""
-    star = next((name for name in ("solution", "centre") if name in names), names[-1] if names else "")
+    """A marker for each place: the star is the solution's or the centre's, else the last point's.
+
+    Where other weights than a training's last are looked at, the solution is called by what they are.
+    """
+    solutions = [name for name in SOLUTIONS if name in names]
+    updates = [name for name in names if name.startswith("update ")]
+    star = [*solutions, *updates, *names[-1:], ""][0]
     others = [place for place, own in found.items() if star not in own]
     others.sort(key=lambda place: "initialisation" not in found[place])
     chosen = dict(zip(others, cycle(MARKERS)))

@@ -118,7 +118,7 @@ KIND = Kind(
     grid=grid,
     measures=measures,
     alike=alike,
-    drawing=LineDrawing({"t": "t (0 = start, 1 = end)"}),
+    drawing=LineDrawing({"t": "t (0 = {0}, 1 = {1})"}),
     caption=caption,
     companions=companions,
 )

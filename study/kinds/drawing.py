@@ -1,7 +1,7 @@
 """The figures of lines and planes, of one landscape and of several side by side."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +61,14 @@ class Drawing(ABC):
             landscape,
             title=title,
             caption=caption,
-            axis_labels=self.axis_labels,
+            axis_labels=self.labels(landscape),
             warning=warning,
             **self.on_page(landscape),
         )
+
+    def labels(self, *_landscapes: Landscape) -> Mapping[str, str]:
+        """The axis labels of these landscapes."""
+        return self.axis_labels
 
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
         """What else `interactive_page` is to show of a landscape."""
@@ -75,7 +79,8 @@ class Drawing(ABC):
 class LineDrawing(Drawing):
     """Lines: loss and accuracy of every split in one picture; several over one another, by configuration.
 
-    The companions of a landscape are drawn beside it.
+    The companions of a landscape are drawn beside it. In an axis label, {0} and {1} stand for the names of
+    the special points at 0 and at 1.
     """
 
     most_together: int = 60
@@ -91,7 +96,7 @@ class LineDrawing(Drawing):
                 landscape,
                 title=title,
                 caption=caption,
-                parameter_label=self._label(landscape),
+                parameter_label=self._label((landscape,)),
                 others=landscape.companions,
                 warning=warning,
             )
@@ -103,16 +108,22 @@ class LineDrawing(Drawing):
         """One picture: the curves of all runs, by label, coloured by their group."""
         from study.figures.comparison import overlaid_lines
 
-        label = self._label(next(iter(landscapes.values())))
+        label = self._label(landscapes.values())
         return {"": overlaid_lines(landscapes, groups, title=title, caption=caption, parameter_label=label)}
 
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
         """The companions."""
         return {"others": landscape.companions}
 
-    def _label(self, landscape: Landscape) -> str:
-        (axis,) = landscape.axes
-        return self.axis_labels[axis]
+    def labels(self, *landscapes: Landscape) -> Mapping[str, str]:
+        """The axis labels of these landscapes, with the names of what lies at 0 and 1 of them."""
+        names = [_names_at((place,), landscapes) for place in (0.0, 1.0)]
+        return {axis: label.format(*names) for axis, label in self.axis_labels.items()}
+
+    def _label(self, landscapes: Iterable[Landscape]) -> str:
+        first, *others = landscapes
+        (axis,) = first.axes
+        return self.labels(first, *others)[axis]
 
 
 @dataclass(frozen=True)
@@ -285,6 +296,17 @@ class HessianMapDrawing(PlaneDrawing):
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
         """The ratio, and the loss."""
         return {"values": ("eigenvalue_ratio", "loss")}
+
+
+def _names_at(place: tuple[float, ...], landscapes: Iterable[Landscape]) -> str:
+    """What lies at a place of several landscapes, in words."""
+    names = dict.fromkeys(
+        name
+        for landscape in landscapes
+        for name, point in landscape.points.items()
+        if point.coordinates == place
+    )
+    return " or ".join(names) if len(names) < 3 else "the weights looked at"
 
 
 def _by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:

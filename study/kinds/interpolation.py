@@ -74,7 +74,7 @@ KIND = Kind(
     grid=grid,
     measures=measures,
     alike=alike,
-    drawing=LineDrawing({"alpha": "α (0 = initialisation, 1 = solution)"}),
+    drawing=LineDrawing({"alpha": "α (0 = {0}, 1 = {1})"}),
     caption=caption,
     needs=lambda config: "initialisation" if config.start_seed is None else None,
 )

@@ -73,7 +73,7 @@ KIND = Kind(
     grid=grid,
     measures=measures,
     alike=alike,
-    drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = solution)"}),
+    drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = {0})"}),
     caption=caption,
     needs=lambda config: config.needs,
 )

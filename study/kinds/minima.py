@@ -63,6 +63,6 @@ KIND = Kind(
     grid=grid,
     measures=measures,
     alike=alike,
-    drawing=LineDrawing({"alpha": "α (0 = start, 1 = end)"}),
+    drawing=LineDrawing({"alpha": "α (0 = {0}, 1 = {1})"}),
     caption=caption,
 )

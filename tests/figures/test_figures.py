@@ -474,6 +474,8 @@ def drawn_marks(figure: Figure):
         (["solution", "initialisation"], "solution"),
         (["initialisation", "update 7"], "update 7"),
         (["start", "middle", "end"], "end"),
+        (["averaged weights", "second", "third"], "averaged weights"),
+        (["update 7", "end"], "update 7"),
         (["centre", "update 3", "initialisation", "update 9"], "centre"),
     ],
 )

@@ -56,10 +56,27 @@ def looked(kind: str, splits: tuple[str, ...] = ("",)) -> Landscape:
     ],
 )
 def test_axes_say_what_one_step_is(kind: str, labels: list[str]) -> None:
-    assert list(KINDS[kind].drawing.axis_labels.values()) == labels
+    assert list(KINDS[kind].drawing.labels(looked(kind)).values()) == labels
     for figure in KINDS[kind].drawing.figures(looked(kind), "title", "caption", None).values():
         axes = figure.axes[0]
         assert [axes.get_xlabel(), axes.get_ylabel()][: len(labels)] == labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("line", "0 = {})"), ("interpolation", "0 = initialisation, 1 = {})")]
+)
+def test_axes_of_lines_call_what_is_looked_at_by_its_name(kind: str, words: str) -> None:
+    drawing = KINDS[kind].drawing
+    others = [looked(kind), looked(kind), looked(kind)]
+    for name, landscape in zip(("averaged weights", "update 4"), others, strict=False):
+        landscape.points[name] = landscape.points.pop("solution")
+    (figure,) = drawing.figures(others[0], "title", "caption", None).values()
+    assert figure.axes[0].get_xlabel().endswith(words.format("averaged weights"))
+    assert words.format("averaged weights") in drawing.page(others[0], "title", "caption", None)
+    for count, said in ((2, "averaged weights or update 4"), (3, "the weights looked at")):
+        together = dict(zip("abc", others[:count], strict=False))
+        (figure,) = drawing.together(together, {name: name for name in together}, "title", "caption").values()
+        assert " ".join(figure.axes[-1].get_xlabel().split()).endswith(words.format(said))
 
 
 def test_a_plane_of_two_splits_names_the_split_in_title_and_colour_bar() -> None:
