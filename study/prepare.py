@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from study import build
-from study.analysis.symmetry import permutation_groups
+from study.analysis.symmetry import Group, permutation_groups
 from study.config import DataConfig, StudyConfig
 from study.errors import ConfigError, in_one_line
 from study.identity import Identity, identify, seeds
@@ -40,6 +40,7 @@ class Prepared:
         model: with its initial weights.
         source: trained weights to look at; None if this run trains.
         named: other trained weights that its landscapes name, by those words.
+        rescaled: the groups of units that `rescale` multiplies.
         identity: its hashes.
     """
 
@@ -49,6 +50,7 @@ class Prepared:
     model: nn.Module
     source: Source | None
     named: dict[str, Source]
+    rescaled: tuple[Group, ...]
     identity: Identity
 
     @property
@@ -102,7 +104,7 @@ def prepare(
     _check_checkpoints(config, source, len(data.train))
     named = _load_named(config, model)
     _check_places(config, source, named, model, data)
-    check_rescaling(config, model, data)
+    groups = check_rescaling(config, model, data)
     files = _read_files(config, model)
     identity = identify(
         config,
@@ -114,7 +116,7 @@ def prepare(
         trained_here=source is None or source.record is not None,
         versions={"torch": torch.__version__},
     )
-    return Prepared(config, choices, data, model, source, named, identity)
+    return Prepared(config, choices, data, model, source, named, groups, identity)
 
 
 def _check_task(config: StudyConfig, data: DataSet) -> None:

@@ -1,7 +1,7 @@
 """The solution at another scale before it is looked at: the same function elsewhere (Dinh et al. 2017)."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,23 +24,25 @@ EXAMPLES = 100
 """That it is read on: the first of the train split."""
 
 
-def check_rescaling(config: StudyConfig, model: nn.Module, data: DataSet) -> None:
-    """Refuse to rescale what cannot be, and landscapes that the rescaled solution does not lie on.
+def check_rescaling(config: StudyConfig, model: nn.Module, data: DataSet) -> tuple[Group, ...]:
+    """The groups of units that are to be rescaled, none if nothing is.
 
     Raises:
-        ConfigError: naming the key.
+        ConfigError: naming the key, if no unit can be rescaled, or for landscapes that the rescaled solution
+            does not lie on.
     """
     if config.rescale == 1:
-        return
-    _groups(model, data, config.rescale)
+        return ()
+    groups = _groups(model, data, config.rescale)
     for name, own in config.landscape.items():
         if KINDS[own.kind].needs(own) == "checkpoints":
             rule = f"must be 1 for landscape.{name}: no checkpoint is at the rescaled solution"
             raise ConfigError(KEY, rule, config.rescale)
+    return groups
 
 
 def rescaled(
-    model: nn.Module, data: DataSet, state: Mapping[str, Tensor], factor: float
+    model: nn.Module, data: DataSet, state: Mapping[str, Tensor], groups: Iterable[Group], factor: float
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Weights at which every hidden activation that can be is `factor` times what it was.
 
@@ -52,15 +54,12 @@ def rescaled(
         model: the network; left as it was.
         data: whose inputs it is called with.
         state: parameters and buffers by name.
+        groups: of its units that are rescaled.
         factor: positive.
 
     Returns:
         The new state, and by metric how much the function changed, which is what rounding does, and the norm.
-
-    Raises:
-        ConfigError: if no unit can be rescaled.
     """
-    groups = _groups(model, data, factor)
     weights = Weights.from_state(model, state)
     moved = rescale(weights, alike_factors(groups, factor))
     own = copy.deepcopy(model).eval()

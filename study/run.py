@@ -157,7 +157,7 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     torch.set_num_threads(config.evaluation.threads)
     model = prepared.model
     if config.rescale != 1:
-        solution, found = rescaled(model, prepared.data, solution, config.rescale)
+        solution, found = rescaled(model, prepared.data, solution, prepared.rescaled, config.rescale)
         record.write(RESCALED, save({key: own.contiguous() for key, own in solution.items()}))
         record.log(found)
     load_weights(model, solution)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from study.analysis.symmetry import rescaling_groups
 from study.between import solution_file
 from study.errors import ConfigError
 from study.landscape.result import Landscape
@@ -43,8 +44,13 @@ def test_the_function_stays_and_normalized_landscapes_with_it(start, done, model
 
 
 @pytest.mark.usefixtures("plain_pictures")
-def test_the_rescaled_solution_is_kept_and_is_what_pairs_are_joined_at(start):
+def test_the_rescaled_solution_is_kept_and_is_what_pairs_are_joined_at(start, monkeypatch):
+    traced = []
+    monkeypatch.setattr(
+        "study.rescaled.rescaling_groups", lambda *about: traced.append(about) or rescaling_groups(*about)
+    )
     record = start("model=mlp", "model.widths=[8]", "rescale=4").record
+    assert len(traced) == 1  # of a deep network it takes a while
     (run,) = Members.of([record]).runs
     assert solution_file(run) == FILE
     moved = decode_weights(record.read(FILE))[0]
