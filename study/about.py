@@ -49,7 +49,11 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "landscapes": list(config.landscape),
         "parameters": count_parameters(prepared.model),
         "settings": flat(hashed(config)),
-        "params": flat(OmegaConf.to_container(structured, resolve=True)),
+        "params": {
+            name: value
+            for name, value in flat(OmegaConf.to_container(structured, resolve=True)).items()
+            if not name.startswith("claims")  # the sweep's, not its runs'
+        },
         "data": [
             {
                 "name": f"{data.name}/{split}",  # MLflow takes two of one name and digest for one
@@ -61,6 +65,11 @@ def about(prepared: Prepared) -> dict[str, Any]:
             for split, examples in (("train", data.train), ("test", data.test))
         ],
     }
+
+
+def settings(config: StudyConfig) -> dict[str, Any]:
+    """Every key that a run's numbers depend on, and the names of its landscapes: what runs may differ in."""
+    return {**flat(hashed(config)), "landscapes": ", ".join(config.landscape)}
 
 
 def shown(config: StudyConfig) -> DictConfig:

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from study.compare_runs import Compared
-from study.comparison_report import FOLDER, PAGE
+from study.comparison_report import FOLDER, PAGE, kept_verdicts
 from study.members import BY_TRAINING, Members
 from study.paths import OUTPUT_DIR_VARIABLE, default_output_dir
 from study.record import Record
@@ -57,8 +59,17 @@ def _print_comparison(record: Record, members: Members | None, tracking: str | N
         table = members.table()
         shown = ["run", "label", *(name for name in BY_TRAINING if name in table)]
         print(table[shown].to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        _print_verdicts(kept_verdicts(record))
         print(f"\ncomparison: {record.path / PAGE}\ntables: {record.path / FOLDER / 'runs.csv'}")
     _print_where(record, tracking)
+
+
+def _print_verdicts(verdicts: pd.DataFrame) -> None:
+    width = max((len(outcome) for outcome in verdicts["outcome"]), default=0)
+    if width:
+        print("\nverdicts:")
+    for row in verdicts.to_dict("records"):
+        print(f"  {row['outcome']:<{width}}  {row['claim']}: {row['says']}")
 
 
 def _print_unfinished(unfinished: Mapping[str, str]) -> None:

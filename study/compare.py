@@ -259,7 +259,13 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         words = members.replicate if alike else members.configuration
         ends = [words(pair.start), words(pair.end)]
         for split in SPLITS:
-            named = {"start": members.label(pair.start), "end": members.label(pair.end), "split": split}
+            named = {
+                "start": members.label(pair.start),
+                "end": members.label(pair.end),
+                "start_run": pair.start.record.config_hash,
+                "end_run": pair.end.record.config_hash,
+                "split": split,
+            }
             rows.append({**named, **barriers(landscape.split(split))})
         points = dict(zip(ends, landscape.points.values(), strict=True))
         way = " → ".join(ends)

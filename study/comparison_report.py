@@ -1,18 +1,24 @@
 """The files of a comparison: tables, figures, and one self-contained page that shows them."""
 
+import math
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from io import BytesIO
 
 import pandas as pd
 
+from study.analysis.verdicts import FEWEST
+from study.claims import Judged, table
 from study.compare import FLAGS, Comparison, LeftOut
+from study.config_claims import RATIO
 from study.figures.export import render
 from study.figures.style import DPI
+from study.figures.verdicts import verdicts_figure
 from study.figures.web_page import web_page
 from study.record import Record
 
-FOLDER, PAGE = "comparison/", "report.html"
+FOLDER, PAGE, VERDICTS = "comparison/", "report.html", "verdicts"
 BETWEEN = f"{FOLDER}between/"  # evaluated points, which are kept from one comparison to the next
 
 _STYLE = """h1 { font-size: 1.3em; } h2 { font-size: 1.1em; margin-top: 2em; }
@@ -26,13 +32,20 @@ figure { margin: 1em 0; } img { max-width: 100%; height: auto; }
 
 
 def keep_comparison(
-    record: Record, comparison: Comparison, *, title: str, about: Mapping[str, str], failed: Mapping[str, str]
+    record: Record,
+    comparison: Comparison,
+    judged: Sequence[Judged],
+    *,
+    title: str,
+    about: Mapping[str, str],
+    failed: Mapping[str, str],
 ) -> None:
     """Write a comparison into a record; figures of an earlier one that it has not are removed.
 
     Args:
         record: of the sweep, or of the comparison itself.
         comparison: to be kept.
+        judged: the verdicts on the claims that it tests, if there are any.
         title: of the page.
         about: what is said of it first, such as its question.
         failed: the runs that are not in it, each with the reason.
@@ -43,7 +56,14 @@ def keep_comparison(
     }
     if len(comparison.between):
         files[f"{FOLDER}between.csv"] = _csv(comparison.between)
-    for name, figure in comparison.figures.items():
+    figures = dict(comparison.figures)
+    if judged:
+        files[f"{FOLDER}{VERDICTS}.csv"] = _csv(table(judged))
+        figures = {
+            VERDICTS: verdicts_figure(table(judged), title="Verdicts", caption=_tested(judged)),
+            **figures,
+        }
+    for name, figure in figures.items():
         for format in ("png", "pdf"):
             files[f"{FOLDER}{name}.{format}"] = render(figure, format)
     for old in record.files():
@@ -51,12 +71,19 @@ def keep_comparison(
             record.remove(old)
     for name, content in files.items():
         record.write(name, content)
-    pictures = {name: files[f"{FOLDER}{name}.png"] for name in comparison.figures}
-    record.write(PAGE, page(comparison, pictures, title=title, about=about, failed=failed))
+    pictures = {name: files[f"{FOLDER}{name}.png"] for name in figures}
+    record.write(PAGE, page(comparison, judged, pictures, title=title, about=about, failed=failed))
+
+
+def kept_verdicts(record: Record) -> pd.DataFrame:
+    """The table of verdicts that a record holds; of no row where there are none."""
+    name = f"{FOLDER}{VERDICTS}.csv"
+    return pd.read_csv(BytesIO(record.read(name))) if record.holds(name) else table([])
 
 
 def page(
     comparison: Comparison,
+    judged: Sequence[Judged],
     pictures: Mapping[str, bytes],
     *,
     title: str,
@@ -67,6 +94,7 @@ def page(
 
     Args:
         comparison: what is shown.
+        judged: the verdicts on its claims, which come first.
         pictures: of its figures, PNG, by name.
         title: above all of it.
         about: what is said first, such as its question.
@@ -82,6 +110,8 @@ def page(
         parts.append(
             f'<div class="failed"><p><b>Not finished, and not compared:</b></p><ul>{rows}</ul></div>'
         )
+    if judged:
+        parts += ["<h2>Verdicts</h2>", _verdicts(judged), _figure(VERDICTS, pictures[VERDICTS])]
     differing = ", ".join((*members.keys, *members.seeds)) or "nothing"
     parts.append(f"<p>{len(members.runs)} runs that differ in: {escape(differing)}.</p>")
     groups = _means(comparison.groups)
@@ -92,15 +122,68 @@ def page(
             _table(groups),
         ]
     for name, content in pictures.items():
-        source = f"data:image/png;base64,{b64encode(content).decode()}"
-        width = int.from_bytes(content[16:20], "big") / DPI  # inches, from the picture's own header
-        image = f'<img alt="{escape(name)}" style="width: {10 * width:.1f}em" src="{source}">'
-        parts.append(f"<h2>{escape(name)}</h2><figure>{image}</figure>")
+        if name != VERDICTS:
+            parts += [f"<h2>{escape(name)}</h2>", _figure(name, content)]
     if len(comparison.between):
         parts += ["<h2>Barriers between minima</h2>", _table(comparison.between)]
     parts += ["<h2>Runs</h2>", _table(comparison.runs)]
     parts += ["<h2>Left out</h2>", _left_out(comparison.left_out)]
     return web_page(title, "\n".join(parts), style=_STYLE, width=72)
+
+
+def _figure(name: str, content: bytes) -> str:
+    """A picture within the page, at its own size."""
+    source = f"data:image/png;base64,{b64encode(content).decode()}"
+    width = int.from_bytes(content[16:20], "big") / DPI  # inches, from the picture's own header
+    return f'<figure><img alt="{escape(name)}" style="width: {10 * width:.1f}em" src="{source}"></figure>'
+
+
+def _tested(judged: Sequence[Judged]) -> str:
+    """For a caption: what the verdicts rest on."""
+    count = sum(not own.exact for own in judged)
+    return (
+        "Effects with 95% t-intervals over training seeds. A claim is reproduced where a one-sided t-test "
+        "about the smallest effect that matters says so at 5%, by Holm's adjustment for "
+        f"{count} tested claims; not reproduced where the opposite test does; inconclusive otherwise, and "
+        f"always below {FEWEST} seeds."
+    )
+
+
+def verdict_rows(judged: Sequence[Judged]) -> pd.DataFrame:
+    """The verdicts for people: a row a claim, in words."""
+    return pd.DataFrame([
+        {
+            "claim": own.says,
+            "verdict": str(own.outcome),
+            "effect": effect_words(own),
+            "replicates": own.replicates,
+            "p": "" if math.isnan(own.p) else f"{own.p:.2g}",
+            "the paper's": own.paper,
+            "remark": _remark(own),
+        }
+        for own in judged
+    ])
+
+
+def effect_words(own: Judged) -> str:
+    """An effect with its interval, and what it is about: `× 1.8 [1.2, 2.6]; claimed: above × 1.1`."""
+    sign = "× " if own.compared_as == RATIO else ""
+    claimed = {"above": "above", "below": "below", "same": "within"}[str(own.direction)]
+    bound = f"{claimed} {sign or ('±' if claimed == 'within' else '')}{own.bound:.3g}"
+    if math.isnan(own.effect):
+        return f"– (claimed: {bound})"
+    interval = "" if math.isnan(own.low) else f" [{own.low:.3g}, {own.high:.3g}]"
+    return f"{sign}{own.effect:.3g}{interval} (claimed: {bound})"
+
+
+def _remark(own: Judged) -> str:
+    needed = "" if math.isnan(own.needed) else f"{own.needed:.0f} replicates would decide what was found"
+    return "; ".join(words for words in (own.reason, needed) if words)
+
+
+def _verdicts(judged: Sequence[Judged]) -> str:
+    rows = f'<div class="words">{_table(verdict_rows(judged))}</div>'
+    return f'{rows}<p class="quiet">{escape(_tested(judged))}</p>'
 
 
 def _means(groups: pd.DataFrame) -> pd.DataFrame:

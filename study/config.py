@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from study.config_claims import ClaimConfig
 from study.config_curvature import CurvatureConfig, SpectrumConfig, TopConfig
 from study.config_evaluation import EvaluationConfig, ExecutorConfig, JoblibConfig, RayConfig
 from study.config_measures import FlatnessConfig, MeasuresConfig
@@ -136,6 +137,7 @@ class StudyConfig:
     evaluation: EvaluationConfig = key("how points are evaluated")
     executor: ExecutorConfig = key("who computes the points", hashed=False)
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
+    claims: dict[str, ClaimConfig] = key("what a sweep tests, by name", hashed=False)
     tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
     checkpoint: str | None = key(
         "look at trained weights instead of training: a run, RUN@UPDATE, RUN@averaged, or a file"
@@ -174,6 +176,9 @@ class StudyConfig:
                 raise ConfigError("landscape", f"names must not be {', '.join(RESERVED)}: metrics are", name)
             if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
                 raise ConfigError("landscape", "names must be letters, digits, - and _", name)
+        for name in self.claims:
+            if not name.replace("_", "").isalnum() or not name.isascii():
+                raise ConfigError("claims", "names must be letters, digits and _", name)
 
 
 # The group of a section within a section.

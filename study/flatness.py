@@ -158,6 +158,23 @@ def measure(name: str, config: FlatnessConfig, minimum: Minimum) -> list[Row]:
         return [Row.of(name, None, f"not defined: {error}")]
 
 
+def measured(config: FlatnessConfig) -> list[str]:
+    """The names that the numbers asked for have, where they are defined."""
+    several = {
+        "keskar_sharpness": tuple(f"keskar_sharpness_{epsilon:g}" for epsilon in config.keskar_epsilons),
+        "sam_sharpness": ("sam_one_step", "sam_sharpness"),
+        "adaptive_sam_sharpness": ("adaptive_sam_one_step", "adaptive_sam_sharpness"),
+        "pac_bayes_sigma": ("pac_bayes_sigma", "pac_bayes_flatness"),
+        "scaled_pac_bayes_sigma": ("scaled_pac_bayes_sigma", "scaled_pac_bayes_flatness"),
+        "distance_from_initialisation": (
+            "distance_from_initialisation",
+            "relative_distance_from_initialisation",
+        ),
+        "slice_curvature": ("slice_curvature", "slice_curvature_fitted", "slice_curvature_gap"),
+    }
+    return [number for name in config.names for number in several.get(name, (name,))]
+
+
 def rows(kept: Mapping[str, Any], names: Sequence[str]) -> list[Row]:
     """The numbers of these measures, from the content of the record's `measures.json`."""
     return [Row.from_json(row) for name in names for row in kept["rows"][name]]

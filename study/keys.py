@@ -77,15 +77,17 @@ class Rule:
         return None
 
 
-def key(meaning: str, *, hashed: bool = True, **rules: Any) -> Any:
+def key(meaning: str, *, hashed: bool = True, optional: bool = False, **rules: Any) -> Any:
     """A dataclass field whose value comes from YAML.
 
     Args:
         meaning: what the key does, shown by `study show`.
         hashed: False for a key that changes no number of a run (where results go, who computes them).
+        optional: whether it may be left out, which is null.
         rules: see `Rule`.
     """
-    return field(default=MISSING, metadata={"meaning": meaning, "rule": Rule(**rules), "hashed": hashed})
+    metadata = {"meaning": meaning, "rule": Rule(**rules), "hashed": hashed}
+    return field(default=None if optional else MISSING, metadata=metadata)
 
 
 def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any] | None, Any]]:

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from study.config_claims import ClaimConfig
 from study.keys import Rule, walk
 from study.paths import root
 from study.resolve import composed, typed
@@ -32,7 +33,7 @@ NEEDED = {
     "landscape=[curve]": ("landscape.curve.end",),
     "landscape=[three_points]": ("landscape.three_points.second", "landscape.three_points.third"),
 }
-TOP = ("seed", "checkpoint", "reuse", "output_dir", "evaluation")
+TOP = ("seed", "checkpoint", "rescale", "reuse", "output_dir", "evaluation", "comparison")
 Entry = tuple[str, str, bool]  # default, meaning with rule, whether it is a section
 
 
@@ -44,7 +45,12 @@ def reference() -> str:
         lines += [f"**`{group}`**: {', '.join(f'`{choice}`' for choice in choices)}", ""]
         lines += [*_table(group, {choice: dict(_own_keys(group, choice)) for choice in choices}), ""]
     top = {name: entry for name, entry in _keys([]).items() if name.split(".")[0] in TOP and not entry[2]}
-    return "\n".join([*lines, "**Beside the groups**", "", *_table("", {"": top})])
+    claim = {own.name: _entry(own, own.default) for own in fields(ClaimConfig)}
+    return "\n".join([
+        *lines,
+        *("**Beside the groups**", "", *_table("", {"": top}), ""),
+        *("**A claim of a study**", "", *_table("claims.NAME", {"": claim})),
+    ])
 
 
 def _own_keys(group: str, choice: str) -> Iterator[tuple[str, Entry]]:
@@ -67,11 +73,16 @@ def _keys(overrides: list[str]) -> dict[str, Entry]:
     for name, own, value in walk(config):
         if own is None:
             continue
-        rule: Rule = own.metadata["rule"]
-        words = f" ({rule.words()})" if rule.words() else ""
-        default = _shown(value).replace(here, "outputs").replace("OUTPUT_DIR", "outputs")
-        found[name] = (default, own.metadata["meaning"] + words, is_dataclass(value) or name == "landscape")
+        default, meaning, section = _entry(own, value)
+        default = default.replace(here, "outputs").replace("OUTPUT_DIR", "outputs")
+        found[name] = (default, meaning, section or name in {"landscape", "claims"})
     return found
+
+
+def _entry(own: Field[Any], value: Any) -> Entry:
+    rule: Rule = own.metadata["rule"]
+    words = f" ({rule.words()})" if rule.words() else ""
+    return _shown(value), own.metadata["meaning"] + words, is_dataclass(value)
 
 
 def _table(group: str, by_choice: dict[str, dict[str, Entry]]) -> list[str]:

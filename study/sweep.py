@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from study import __version__, build
+from study import __version__, build, claims
+from study.about import settings
+from study.claim_checks import check_claims
+from study.columns import columns
 from study.compare import compare
-from study.comparison_report import keep_comparison
+from study.comparison_report import keep_comparison, kept_verdicts
 from study.config import DataConfig, StudyConfig
 from study.errors import ConfigError, JobError, in_one_line
 from study.identity import digest
@@ -18,6 +21,7 @@ from study.members import Members
 from study.multirun import Combination, Multirun
 from study.prepare import prepare
 from study.record import SWEEPS, Record, State, now
+from study.replicates import Items
 from study.resolve import resolved
 from study.run import is_finished, make_tracker, marking_bad_ends, progress
 from study.studies import Study, find_study
@@ -118,11 +122,13 @@ def check_all(combinations: Sequence[Combination]) -> list[Planned]:
             raise JobError(combination.overrides, error) from error
         job = Planned(combination, config, prepared.record)
         first = next(iter(planned.values()), job)
-        for key in ("output_dir", "tracking", "comparison"):
+        for key in ("output_dir", "tracking", "comparison", "claims"):
             if getattr(config, key) != getattr(first.config, key):
                 raise JobError(combination.overrides, ValueError(f"{key} must be the same in every job"))
         planned.setdefault(prepared.identity.config_hash, job)
-    return list(planned.values())
+    jobs = list(planned.values())
+    check_claims(jobs[0].config, [(settings(job.config), columns(job.config)) for job in jobs])
+    return jobs
 
 
 def _sweep_hash(jobs: Sequence[Planned], study: Study | None) -> str:
@@ -232,7 +238,12 @@ def _conclude(
     members = None
     if finished:
         members = Members.of(finished)
-        settings = {"comparison": asdict(config.comparison), "version": __version__, "failed": failed}
+        settings = {
+            "comparison": asdict(config.comparison),
+            "claims": {name: asdict(claim) for name, claim in config.claims.items()},
+            "version": __version__,
+            "failed": failed,
+        }
         kept = record.holds(SETTINGS) and record.read_json(SETTINGS) == settings
         if repeated or not kept or not all(record.holds(name) for name in record.files()):
             comparison = compare(
@@ -243,12 +254,16 @@ def _conclude(
                 record,
                 progress,
             )
+            judged = claims.verdicts(config.claims, Items.of(comparison.members, comparison.between))
             about = {"Question": study.question, "Source": study.source} if study else {}
             title = record.read_json("run.json")["name"]
-            keep_comparison(record, comparison, title=title, about=about, failed=failed)
-            record.log({"runs/finished": float(len(finished)), "runs/failed": float(len(failed))})
+            keep_comparison(record, comparison, judged, title=title, about=about, failed=failed)
+            counts = {"runs/finished": float(len(finished)), "runs/failed": float(len(failed))}
+            record.log(counts | claims.metrics(judged))
             record.write_json(SETTINGS, settings)
-    tags = {"failed_jobs": ", ".join(failed)[:LONGEST_TAG]} if failed else {}
+    tags = claims.tags(kept_verdicts(record))
+    if failed:
+        tags["failed_jobs"] = ", ".join(failed)[:LONGEST_TAG]
     record.set_state(State.FAILED if failed else State.FINISHED, **tags)
     mirrored = tracker.mirror(record)
     begun = [job.record for job in jobs if job.record.holds("run.json")]

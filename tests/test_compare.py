@@ -192,7 +192,12 @@ def test_groups_are_means_and_deviations_over_seeds():
 def test_a_page_escapes_what_it_shows(compared: Compare):
     result = compared(("seed=0",), ("seed=1",))
     text = page(
-        result, {}, title="<b>1 & 2</b>", about={"Question": "<script>"}, failed={"abc": "failed: <i>no</i>"}
+        result,
+        [],
+        {},
+        title="<b>1 & 2</b>",
+        about={"Question": "<script>"},
+        failed={"abc": "failed: <i>no</i>"},
     )
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
@@ -210,11 +215,11 @@ def test_figures_of_an_earlier_comparison_are_removed(
     result = compared(("seed=0",), ("seed=1",))
     record.reload()
     result.figures["line.2"] = None
-    keep_comparison(record, result, title="", about={}, failed={})
+    keep_comparison(record, result, [], title="", about={}, failed={})
     assert record.holds("comparison/line.2.png")
     points = [name for name in record.files() if name.startswith("comparison/between/")]
     del result.figures["line.2"]
-    keep_comparison(record, result, title="", about={}, failed={})
+    keep_comparison(record, result, [], title="", about={}, failed={})
     assert "comparison/line.2.png" not in record.files()
     assert points
     assert all(record.holds(name) for name in points)

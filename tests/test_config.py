@@ -439,7 +439,14 @@ CASES = {
         section="comparison",
     ),
 }
-TOP_LEVEL = {"seed", "checkpoint", "rescale", "reuse", "output_dir"}  # each has a test of its own below
+TOP_LEVEL = {
+    "seed",
+    "checkpoint",
+    "rescale",
+    "reuse",
+    "output_dir",
+    "claims",
+}  # each has a test of its own below
 LIKE_MNIST = {"data/fashion_mnist", "data/kmnist", "data/cifar10", "data/cifar100", "data/svhn"}
 KEYS = [
     (choice, key)

@@ -5,6 +5,9 @@ import numpy as np
 from study.analysis.measures import along_line
 from study.landscape.result import Landscape
 
+BARRIERS = ("barrier", "barrier_from_mean", "error_barrier", "error_barrier_from_mean")
+"""What `barriers` finds; those of the error where there is an accuracy."""
+
 
 def barriers(landscape: Landscape) -> dict[str, float]:
     """The barriers between two minima, of the loss in its unit and, where there is an accuracy, of the error.

@@ -51,6 +51,10 @@ class Probing:
     quadrature: Quadrature | None = None
 
 
+MEASURED = ("top_eigenvalue", "smallest_eigenvalue", "eigenvalue_ratio", "trace", "trace_standard_error")
+"""The names of a spectrum's measures."""
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """What is known of the spectrum of one matrix.

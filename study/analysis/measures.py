@@ -7,6 +7,15 @@ from contourpy import contour_generator
 
 from study.landscape.result import Landscape, Status
 
+EXTREMES = ("minimum", "maximum", "diverged_cells")
+"""What `extremes` finds."""
+
+BASIN = ("basin_width", "basin_reaches_edge", "basin_unresolved")
+"""What `basin_extent` finds along a line."""
+
+BASIN_OF_PLANE = (*BASIN, "basin_width_alpha", "basin_width_beta")
+"""What it finds on a plane."""
+
 
 def extremes(landscape: Landscape) -> dict[str, float]:
     """Minimum and maximum loss, in its unit, over grid and special points, and how many cells diverged.

@@ -1,6 +1,8 @@
 """Rank correlation over configurations, with an interval where there are enough of them."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy.stats import rankdata
@@ -59,3 +61,37 @@ def _rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
     with np.errstate(invalid="ignore"):
         return np.where(scale > 0, (first * second).sum(axis=1) / np.where(scale > 0, scale, 1.0), np.nan)
+
+
+def granulated_kendall(
+    x: np.ndarray, y: np.ndarray, settings: Sequence[tuple[Hashable, ...]], axes: Sequence[int]
+) -> float:
+    """The granulated Kendall's τ of x and y, (n,), over n configurations (Jiang et al. 2020, equations 6, 7).
+
+    Pairs of configurations are compared that differ in one setting alone: ψ of a setting is the mean over
+    such pairs of sign(x₁ − x₂) sign(y₁ − y₂), the mean over groups that have all others in common where the
+    groups are of one size, and Ψ the mean of ψ over settings. A correlation that comes from another setting,
+    which moves both, does not count.
+
+    Args:
+        x: a measure.
+        y: what it is to rank.
+        settings: of each configuration, in one order; equal ones are of one configuration, and no pair.
+        axes: which of the settings ψ is taken over, by their place.
+
+    Returns:
+        Ψ, from −1 to 1; NaN where no two configurations differ in one of these alone.
+    """
+    every: list[float] = []
+    for axis in axes:
+        signs = [
+            float(np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]))
+            for i, j in combinations(range(len(x)), 2)
+            if [
+                k for k, (own, other) in enumerate(zip(settings[i], settings[j], strict=True)) if own != other
+            ]
+            == [axis]
+        ]
+        if signs:
+            every.append(float(np.mean(signs)))
+    return float(np.mean(every)) if every else float("nan")

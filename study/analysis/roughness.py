@@ -16,6 +16,10 @@ FEWEST = 12
 """Points of a line below which nothing lies well above the cutoff."""
 
 
+ROUGHNESS = ("roughness", "spectral_roughness")
+"""What `roughness_measures` finds."""
+
+
 def roughness_measures(landscape: Landscape) -> dict[str, float]:
     """`roughness`, and `spectral_roughness` where every line of the grid has `FEWEST` points."""
     found = {"roughness": roughness(landscape)}

@@ -133,6 +133,7 @@ class Kind:
         geometry: from configuration and training to where the loss is read.
         grid: from configuration and geometry to the coordinates.
         measures: numbers read off one split of the landscape; a value that is not finite is kept.
+        measured: the names that these may have.
         alike: from configuration to the settings, in words, in which two landscapes must agree to be drawn
             together: to differ in another misleads nobody. None is what goes without saying.
         drawing: its pictures, of one landscape and of several together.
@@ -151,6 +152,7 @@ class Kind:
     geometry: Callable[[Any, Trained], Geometry]
     grid: Callable[[Any, Geometry], Grid]
     measures: Callable[[Landscape, Any], Mapping[str, float]]
+    measured: tuple[str, ...]
     alike: Callable[[Any], Mapping[str, Any]]
     drawing: Drawing
     caption: Callable[[Any, Mapping[str, Any]], list[str]]

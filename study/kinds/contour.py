@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.analysis.measures import basin_extent, extremes, level_set_area
-from study.analysis.roughness import roughness_measures
+from study.analysis.measures import BASIN_OF_PLANE, EXTREMES, basin_extent, extremes, level_set_area
+from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.kinds.base import Kind
 from study.kinds.directed import BasinConfig
 from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, caption, geometry, grid
@@ -34,6 +34,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(*BASIN_OF_PLANE, "level_set_area", *ROUGHNESS, *EXTREMES),
     alike=alike,
     drawing=PlaneDrawing(LABELS),
     caption=caption,

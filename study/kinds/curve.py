@@ -7,9 +7,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from study.analysis.connectivity import barriers
+from study.analysis.connectivity import BARRIERS, barriers
 from study.analysis.curve_finding import find_curve
-from study.analysis.measures import extremes
+from study.analysis.measures import EXTREMES, extremes
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Companion, Kind, Trained
 from study.kinds.drawing import LineDrawing
@@ -117,6 +117,15 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(
+        *BARRIERS,
+        *(f"straight_{name}" for name in BARRIERS),
+        "length",
+        "distance",
+        "first_bend_loss",
+        "last_bend_loss",
+        *EXTREMES,
+    ),
     alike=alike,
     drawing=LineDrawing({"t": "t (0 = {0}, 1 = {1})"}),
     caption=caption,

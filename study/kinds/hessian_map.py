@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.analysis.measures import extremes
+from study.analysis.measures import EXTREMES, extremes
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind
@@ -72,6 +72,14 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(
+        RATIO,
+        "largest_eigenvalue",
+        "smallest_eigenvalue",
+        "largest_ratio",
+        "largest_residual",
+        *EXTREMES,
+    ),
     alike=alike,
     drawing=HessianMapDrawing(LABELS),
     caption=caption,

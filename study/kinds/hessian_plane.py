@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from study.analysis.measures import extremes
+from study.analysis.measures import EXTREMES, extremes
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
@@ -128,6 +128,14 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(
+        *(
+            f"{measure}_{axis}"
+            for measure in ("eigenvalue", "slope", "curvature")
+            for axis in ("alpha", "beta")
+        ),
+        *EXTREMES,
+    ),
     alike=alike,
     drawing=HessianDrawing({
         "alpha": "α (first eigenvector)",

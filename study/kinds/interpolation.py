@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.analysis.measures import extremes, largest_rise
-from study.analysis.roughness import roughness_measures
+from study.analysis.measures import EXTREMES, extremes, largest_rise
+from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind, LandscapeConfig, Trained
 from study.kinds.drawing import LineDrawing
@@ -73,6 +73,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=("largest_rise", *ROUGHNESS, *EXTREMES),
     alike=alike,
     drawing=LineDrawing({"alpha": "α (0 = {0}, 1 = {1})"}),
     caption=caption,

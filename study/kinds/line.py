@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.analysis.measures import basin_extent, extremes
-from study.analysis.roughness import roughness_measures
+from study.analysis.measures import BASIN, EXTREMES, basin_extent, extremes
+from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Kind, Trained
@@ -72,6 +72,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(*BASIN, *ROUGHNESS, *EXTREMES),
     alike=alike,
     drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = {0})"}),
     caption=caption,

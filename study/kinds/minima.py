@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from study.analysis.connectivity import barriers
-from study.analysis.measures import extremes
+from study.analysis.connectivity import BARRIERS, barriers
+from study.analysis.measures import EXTREMES, extremes
 from study.keys import key
 from study.kinds.base import Kind, Trained
 from study.kinds.drawing import LineDrawing
@@ -62,6 +62,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(*BARRIERS, *EXTREMES),
     alike=alike,
     drawing=LineDrawing({"alpha": "α (0 = {0}, 1 = {1})"}),
     caption=caption,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.analysis.measures import extremes
+from study.analysis.measures import EXTREMES, extremes
 from study.keys import key
 from study.kinds.base import Kind, OneSolutionConfig, Trained
 from study.kinds.drawing import PlaneDrawing
@@ -57,6 +57,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=EXTREMES,
     alike=alike,
     drawing=PlaneDrawing({"alpha": "α (θ = α (1 + β) θ*)", "beta": "β"}),
     caption=caption,

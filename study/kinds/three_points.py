@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.analysis.measures import extremes
+from study.analysis.measures import EXTREMES, extremes
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Kind, Trained
@@ -75,6 +75,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(*(f"{name}_loss" for name in OTHERS), *EXTREMES),
     alike=alike,
     drawing=PlaneDrawing({"alpha": "α (towards the second)", "beta": "β (across)"}),
     caption=caption,

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from study.analysis.measures import extremes
-from study.analysis.roughness import roughness_measures
+from study.analysis.measures import EXTREMES, extremes
+from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
@@ -138,6 +138,17 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
+    measured=(
+        *(
+            f"{source}_{component}_about_{center}"
+            for source in ("explained", "random_walk")
+            for component in (1, 2)
+            for center in CENTERS
+        ),
+        *("largest_distance", "largest_projection_gap"),
+        *ROUGHNESS,
+        *EXTREMES,
+    ),
     alike=alike,
     drawing=TrajectoryDrawing({
         "alpha": "α (first component)",

@@ -1,0 +1,36 @@
+"""The columns that the tables of a sweep will have: what a claim may name before anything is run."""
+
+from study.analysis.connectivity import BARRIERS
+from study.analysis.curvature import MEASURED
+from study.between import SPLITS
+from study.config import StudyConfig
+from study.config_curvature import HESSIAN, TopConfig
+from study.config_measures import FlatnessConfig
+from study.curvature import STEM as CURVATURE
+from study.flatness import STEM as MEASURES
+from study.flatness import measured
+from study.kinds import KINDS
+from study.members import BY_TRAINING, SCORES
+from study.replicates import BETWEEN
+
+ERRORS = ("", "_standard_error")
+
+
+def columns(config: StudyConfig) -> set[str]:
+    """What a run with this configuration, and its pairs with others, may have in their tables.
+
+    Some depend on more than the configuration: only a classification has an accuracy, and not every network a
+    path norm. These are among them all the same.
+    """
+    found = {*BY_TRAINING, "gap/loss", *(f"gap/{score}" for score in SCORES)}
+    for name, own in config.landscape.items():
+        found |= {f"{name}/{split}/{measure}" for split in own.splits for measure in KINDS[own.kind].measured}
+    if isinstance(config.curvature, TopConfig):
+        for matrix in config.curvature.matrices:
+            prefix = CURVATURE if matrix == HESSIAN else f"{CURVATURE}/{matrix}"
+            found |= {f"{prefix}/{measure}" for measure in MEASURED}
+    if isinstance(config.measures, FlatnessConfig):
+        found |= {f"{MEASURES}/{name}{error}" for name in measured(config.measures) for error in ERRORS}
+    if config.comparison.pairs:
+        found |= {f"{BETWEEN}{split}/{measure}" for split in SPLITS for measure in BARRIERS}
+    return found
