@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -361,3 +362,86 @@ def test_after_the_store_is_lost_sync_makes_the_tree_again(swept: Sweep, client,
     parent = runs.pop("sweep · batch_size 8,32")
     assert len(runs) == 2
     assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in runs.values())
+
+
+# Claims
+
+CLAIM = """# @package _global_
+# Question: Are large batches sharper?
+# Source: nobody
+# Cost: nothing
+claims:
+  worse:
+    says: Large batches reach a higher loss.
+    paper: none
+    measure: {measure}
+    runs: {{training.batch_size: 32}}
+    against: {{training.batch_size: 8}}
+    direction: above
+    smallest: 1.01
+    compared_as: ratio
+  apart:
+    says: There is a barrier between batch sizes.
+    paper: none
+    measure: between/train/barrier
+    than: 0.0
+    direction: above
+    smallest: 0.0
+    compared_as: difference
+"""
+
+
+@pytest.fixture
+def with_claims(tmp_path: Path) -> Callable[..., tuple[str, str]]:
+    """Overrides that add the claims of a study about a measure."""
+
+    def of(measure: str = "train/loss") -> tuple[str, str]:
+        folder = tmp_path / "own" / "sweeps"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "mine.yaml").write_text(CLAIM.format(measure=measure))
+        return f"hydra.searchpath=[file://{folder.parent}]", "+sweeps=mine"
+
+    return of
+
+
+def test_a_sweep_with_claims_ends_in_verdicts(drawn: Sweep, with_claims, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sweep_module, "find_study", lambda _name: None)
+    jobs = ("training.batch_size=8,32", "seed=0,1,2,3,4", "comparison.pairs=10")
+    record = drawn(*with_claims(), *jobs).record
+    worse, apart = rows(record, "verdicts")
+    values = {(row["training.batch_size"], row["seed"]): float(row["train/loss"]) for row in rows(record)}
+    logs = [math.log(values["32", str(seed)] / values["8", str(seed)]) for seed in range(5)]
+    assert float(worse["effect"]) == pytest.approx(math.exp(sum(logs) / 5))
+    assert (worse["replicates"], worse["outcome"]) == ("5 pairs", "reproduced")
+    barriers = [float(row["barrier"]) for row in rows(record, "between") if row["split"] == "train"]
+    assert float(apart["effect"]) == pytest.approx(sum(barriers) / 5)
+    tags = record.read_json("state.json")["tags"]
+    assert tags["claims/worse"] == "reproduced"
+    assert record.latest()["claims/worse/effect"] == pytest.approx(float(worse["effect"]))
+    page = record.read("report.html").decode()
+    assert page.index("Verdicts") < page.index("Configurations")
+    assert "Large batches reach a higher loss." in page
+    assert record.read("comparison/verdicts.png").startswith(b"\x89PNG")
+    again = drawn(*with_claims(), *jobs)
+    assert again.repeated == 0
+    assert again.record.read_json("state.json")["tags"]["claims/worse"] == "reproduced"
+    assert not any(key.startswith("claims") for key in again.members.runs[0].about["params"])
+
+
+def test_other_claims_are_judged_anew_over_the_same_runs(swept: Sweep, with_claims, monkeypatch):
+    monkeypatch.setattr(sweep_module, "find_study", lambda _name: None)
+    monkeypatch.setattr(comparison_report, "verdicts_figure", lambda *_rest, **_settings: None)
+    first = swept(*with_claims("train/loss"), *SQUARE)
+    second = swept(*with_claims("test/loss"), *SQUARE)
+    assert second.repeated == 0
+    assert second.record.path == first.record.path
+    assert rows(second.record, "verdicts")[0]["reason"].startswith("2 replicates, and at least 5 decide")
+    effects = [float(own["effect"]) for own in (rows(second.record, "verdicts")[0],)]
+    losses = [float(row["test/loss"]) for row in rows(second.record)]
+    assert effects[0] == pytest.approx(math.sqrt(losses[2] * losses[3] / (losses[0] * losses[1])))
+
+
+def test_a_claim_about_no_column_stops_a_sweep_before_it_starts(swept: Sweep, with_claims, done: list[str]):
+    with pytest.raises(ConfigError, match=r"claims\.worse\.measure must be .*did you mean 'test/loss'"):
+        swept(*with_claims("test/los"), *SQUARE)
+    assert done == []
