@@ -39,6 +39,10 @@ def about(prepared: Prepared) -> dict[str, Any]:
     }
     if source is not None:
         tags["checkpoint"] = source.label
+    if prepared.partners:
+        tags["partners"] = ", ".join(
+            f"seed {own.config.seed} (run {own.identity.config_hash})" for own in prepared.partners.values()
+        )
     return {
         "name": name,
         "note": f"{name}; landscapes: {', '.join(config.landscape) or 'none'}. Its report is `report.md`.",

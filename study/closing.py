@@ -30,6 +30,8 @@ def print_run(outcome: Outcome) -> None:
         print(f"  {key:<{width}}  {value:.6g}")
     if "diverged" in tags:
         print(f"\nthe training diverged, and no landscape is drawn: {tags['diverged']}")
+    if "partner_diverged" in tags:
+        print(f"\nthe training of another seed diverged, so not drawn: {tags['partner_diverged']}")
     figures = sorted(name for name in record.files() if name.endswith(".png"))
     if figures:
         print("\nfigures:")

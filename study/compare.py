@@ -161,6 +161,10 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
         if run.diverged:
             result.left_out.append(LeftOut(name, result.members.label(run), "its training diverged"))
             continue
+        if name in run.undrawn:
+            reason = "the training of another seed, which it names, diverged"
+            result.left_out.append(LeftOut(name, result.members.label(run), reason))
+            continue
         alike = _alike(name, run)
         settings[repr(alike)] = alike
         sets.setdefault(repr(alike), []).append(run)

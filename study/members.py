@@ -69,6 +69,11 @@ class Member:
         return "diverged" in self.record.read_json("state.json")["tags"]
 
     @property
+    def undrawn(self) -> list[str]:
+        """Its landscapes that are not there, as the training of another seed diverged that they name."""
+        return self.record.read_json("state.json")["tags"].get("partner_diverged", "").split(", ")
+
+    @property
     def loss_unit(self) -> str:
         """What its loss of an example is counted in."""
         return self.about.get("loss_unit", NATS)

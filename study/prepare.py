@@ -20,6 +20,7 @@ from study.landscape.direction_files import load_direction
 from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
 from study.models import CustomModelConfig, ModelConfig
+from study.partner import is_partner, partner_configs
 from study.record import Record
 from study.rescaled import check_rescaling
 from study.source import Source, load_source, updates
@@ -41,6 +42,7 @@ class Prepared:
         source: trained weights to look at; None if this run trains.
         named: other trained weights that its landscapes name, by those words.
         rescaled: the groups of units that `rescale` multiplies.
+        partners: the runs that reach the solutions of other seeds which they name, likewise.
         identity: its hashes.
     """
 
@@ -51,6 +53,7 @@ class Prepared:
     source: Source | None
     named: dict[str, Source]
     rescaled: tuple[Group, ...]
+    partners: dict[str, "Prepared"]
     identity: Identity
 
     @property
@@ -103,7 +106,10 @@ def prepare(
     _check_last_batch(model, data, config.training.batch_size)
     _check_checkpoints(config, source, len(data.train))
     named = _load_named(config, model)
-    _check_places(config, source, named, model, data)
+    partners = {
+        words: prepare(own, choices, lambda _config: data)
+        for words, own in partner_configs(config, source).items()
+    }
     groups = check_rescaling(config, model, data)
     files = _read_files(config, model)
     identity = identify(
@@ -112,11 +118,15 @@ def prepare(
         code_digests=code,
         model_files=config.model.file_digests(),
         checkpoint=source.digest if source else None,
-        named={words: own.digest for words, own in named.items()} | files,
+        named={words: own.digest for words, own in named.items()}
+        | {words: own.identity.training_hash for words, own in partners.items()}
+        | files,
         trained_here=source is None or source.record is not None,
         versions={"torch": torch.__version__},
     )
-    return Prepared(config, choices, data, model, source, named, groups, identity)
+    prepared = Prepared(config, choices, data, model, source, named, groups, partners, identity)
+    _check_places(prepared)
+    return prepared
 
 
 def _check_task(config: StudyConfig, data: DataSet) -> None:
@@ -167,6 +177,8 @@ def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
     named = {}
     for name, own in config.landscape.items():
         for entry, words in own.weights_named.items():
+            if is_partner(words):
+                continue
             key = f"landscape.{name}.{entry}"
             named[words] = load_source(words, config.output_dir, key)
             try:
@@ -176,20 +188,24 @@ def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
     return named
 
 
-def _check_places(
-    config: StudyConfig, source: Source | None, named: dict[str, Source], model: nn.Module, data: DataSet
-) -> None:
+def _check_places(prepared: Prepared) -> None:
     """Refuse landscapes between weights that are one, of units that cannot be matched, along too many axes.
 
     Raises:
         ConfigError: naming the key.
     """
-    for name, own in config.landscape.items():
-        states = [named[words].solution for words in own.weights_named.values()]
-        states += [source.solution] if source is not None and own.meets_solution else []
-        digests = [Weights.from_state(model, state).digest for state in states]
-        if len(set(digests)) < len(digests):
-            said = ", ".join(own.weights_named.values())
+    source, model, data = prepared.source, prepared.model, prepared.data
+    for name, own in prepared.config.landscape.items():
+        words = own.weights_named.values()
+        sources = [prepared.named[each] for each in words if each in prepared.named]
+        sources += [source] if source is not None and own.meets_solution else []
+        digests = [Weights.from_state(model, each.solution).digest for each in sources]
+        trainings = [prepared.partners[each].identity.training_hash for each in words if is_partner(each)]
+        trainings += [each.training_hash for each in sources if each.training_hash is not None]
+        if source is None and own.meets_solution and prepared.config.rescale == 1:
+            trainings.append(prepared.identity.training_hash)
+        if len(set(digests)) < len(digests) or len(set(trainings)) < len(trainings):
+            said = ", ".join(words)
             raise ConfigError(f"landscape.{name}", "must be between different weights", said)
         if getattr(own, "align", False):
             try:

@@ -27,6 +27,11 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         for name, size in about["splits"].items()
     )
     parts = [f"{_subject(prepared)}: {read}", *KINDS[config.kind].caption(config, about)]
+    parts += [
+        f"the {entry} is the solution of seed {prepared.partners[words].config.seed}"
+        for entry, words in config.weights_named.items()
+        if words in prepared.partners
+    ]
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
     return "; ".join([*parts, *_stated_errors(about), _whose(prepared)]) + "."
@@ -70,6 +75,11 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
         lines += [f"**The training diverged**: {tags['diverged']}. No landscape is drawn of it.", ""]
     if "checkpoint" in about["tags"]:
         lines += [f"The weights are those of {about['tags']['checkpoint']}.", ""]
+    if "partners" in about["tags"]:
+        lines += [f"Other solutions that its landscapes are between: {about['tags']['partners']}.", ""]
+    if "partner_diverged" in tags:
+        said = f"no landscape {tags['partner_diverged']} is drawn"
+        lines += [f"**The training of another solution diverged**: {said}.", ""]
     final = [(key, values[key]) for key in BY_TRAINING if key in values]
     if final:
         lines += ["## Training", "", *_table(["after training", "value"], final), ""]

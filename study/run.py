@@ -31,7 +31,7 @@ from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
 from study.rescaled import FILE as RESCALED
 from study.rescaled import rescaled
-from study.source import TRAINING, checkpoint_name, checkpoints
+from study.source import TRAINING, checkpoint_name, checkpoints, load_source
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.train import train_once
 from study.training.checkpoints import decode_weights, load_weights
@@ -116,9 +116,11 @@ def is_finished(record: Record) -> bool:
     """Whether a run is finished, and all that it has to show is there, undamaged."""
     if record.state is not State.FINISHED or not record.holds("run.json"):
         return False
-    diverged = "diverged" in record.read_json("state.json")["tags"]
+    tags = record.read_json("state.json")["tags"]
+    diverged = "diverged" in tags
     about = record.read_json("run.json")
-    names = [] if diverged else about.get("landscapes", [])
+    undrawn = tags.get("partner_diverged", "").split(", ")
+    names = [] if diverged else [name for name in about.get("landscapes", []) if name not in undrawn]
     expected = {"config.yaml", "metrics.json", "report.md", *(f"landscapes/{name}.npz" for name in names)}
     if not diverged and about.get("settings", {}).get("curvature.name", "off") != "off":
         expected.add(f"{curvature.STEM}.npz")
@@ -154,6 +156,8 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     else:
         solution, name = source.solution, source.name
         initialisation = source.initialisation or {}
+    named = {words: own.solution for words, own in prepared.named.items()}
+    named |= _partners_reached(prepared, record)
     torch.set_num_threads(config.evaluation.threads)
     model = prepared.model
     if config.rescale != 1:
@@ -175,11 +179,17 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         fresh=lambda seed: Weights.of(build.model(config.model, prepared.data, seed, config.training.device)),
         solution_name=name,
         checkpoints=read_checkpoints,
-        named={words: Weights.from_state(model, own.solution) for words, own in prepared.named.items()},
+        named={words: Weights.from_state(model, state) for words, state in named.items()},
     )
     broken: list[str] = []
     failed: list[Exception] = []
+    undrawn: list[str] = []
     for landscape_name, landscape_config in config.landscape.items():
+        words = set(landscape_config.weights_named.values())
+        if not _is_evaluated(record, landscape_name) and words - named.keys():
+            log.warning("landscape %s: a training that it needs diverged", landscape_name)
+            undrawn.append(landscape_name)
+            continue
         try:
             broken += _look(landscape_name, landscape_config, prepared, record, trained)
         except (ValueError, ArithmeticError) as error:  # it cannot be made of these weights; others can
@@ -192,10 +202,40 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         _measure_flatness(config.measures, prepared, record, trained)
     if failed:
         raise failed[0]
+    if undrawn:
+        tags["partner_diverged"] = ", ".join(undrawn)
     if broken:
         tags["self_check_failed"] = ", ".join(broken)
         log.warning("self-checks failed, do not trust these landscapes: %s", ", ".join(broken))
     return tags
+
+
+def _partners_reached(prepared: Prepared, record: Record) -> dict[str, dict[str, Tensor]]:
+    """The solutions of other seeds that landscapes still need, by the words that name them.
+
+    Each is trained as a run of its own, unless that is finished. One that diverged has no solution.
+    """
+    wanted = {
+        words
+        for name, own in prepared.config.landscape.items()
+        if not _is_evaluated(record, name)
+        for words in own.weights_named.values()
+    }
+    found = {}
+    for words in sorted(wanted & prepared.partners.keys()):
+        partner = prepared.partners[words]
+        if not is_finished(partner.record):
+            log.warning("training the solution of seed %d, run %s", partner.config.seed, partner.record.path)
+        reached = run(partner).record
+        with reached.lock():  # another run may be about to do it anew
+            if "diverged" not in reached.read_json("state.json")["tags"]:
+                found[words] = load_source(reached.config_hash, reached.output_dir).solution
+    return found
+
+
+def _is_evaluated(record: Record, name: str) -> bool:
+    """Whether a landscape is there, so that it only has to be drawn."""
+    return record.holds(f"landscapes/{name}.npz") and record.holds(f"landscapes/{name}.json")
 
 
 def _look(
@@ -203,7 +243,7 @@ def _look(
 ) -> list[str]:
     """Evaluate a landscape, unless that is finished, and draw it. Returns the self-checks that failed."""
     stem, study = f"landscapes/{name}", prepared.config
-    if not (record.holds(f"{stem}.npz") and record.holds(f"{stem}.json")):
+    if not _is_evaluated(record, name):
         with progress(name) as on_point:
             started = time.perf_counter()
             seen = look(

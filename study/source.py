@@ -51,6 +51,13 @@ class Source:
             return "solution"
         return "averaged weights" if self.update is None else f"update {self.update}"
 
+    @property
+    def training_hash(self) -> str | None:
+        """Of the training whose solution this is; None where it is no solution, or of a lone file."""
+        if self.record is None or not self.final:
+            return None
+        return self.record.read_json("run.json").get("tags", {}).get("training_hash")
+
 
 def find_record(name: str, output_dir: str | Path, rule: str, folder: str = RUNS, key: str = KEY) -> Record:
     """The record that `name` means: a hash or the start of one, or the id of its MLflow run.

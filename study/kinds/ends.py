@@ -33,7 +33,8 @@ class EndsConfig(LandscapeConfig):
     """A landscape between two minima."""
 
     start: str | None = key(
-        "weights to start from: a run, RUN@UPDATE, RUN@averaged, or a file; null takes this run's solution"
+        "weights to start from: a run, RUN@UPDATE, RUN@averaged, a file, or seed+K, the solution that this "
+        "configuration reaches with another seed; null takes this run's solution"
     )
     end: str | None = key("weights to end at, likewise; null takes this run's solution")
     align: bool = key("permute the end's hidden units so that they match the start's (weight matching)")

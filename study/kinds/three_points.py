@@ -21,7 +21,10 @@ OTHERS = ("second", "third")
 class ThreePointsConfig(BoundedConfig):
     """The plane through this run's solution and two others."""
 
-    second: str = key("weights beside this run's solution: a run, RUN@UPDATE, RUN@averaged, or a file")
+    second: str = key(
+        "weights beside this run's solution: a run, RUN@UPDATE, RUN@averaged, a file, or seed+K, the "
+        "solution that this configuration reaches with another seed"
+    )
     third: str = key("likewise, a third")
 
     def check(self, name: str) -> None:

@@ -1,0 +1,68 @@
+"""A second solution of a run's own configuration: what `seed+K` means where a landscape names weights.
+
+Each seed then has a pair of its own to look between, and replicates share no minimum. The partner is trained
+as a run of its own, with nothing to look at.
+"""
+
+import re
+from dataclasses import replace
+
+from study.config import StudyConfig
+from study.config_curvature import CurvatureConfig
+from study.config_measures import MeasuresConfig
+from study.errors import ConfigError
+from study.identity import seeds
+from study.keys import LARGEST_SEED
+from study.source import Source
+
+_FORM = re.compile(r"seed\+([1-9][0-9]{0,18})")  # as many digits as the largest seed has
+
+
+def is_partner(words: str) -> bool:
+    """Whether words ask for the solution of another seed: they name neither a run, whose hash is hexadecimal,
+    nor a file.
+    """
+    return words.startswith("seed") and not words.endswith(".safetensors")
+
+
+def partner_configs(config: StudyConfig, source: Source | None) -> dict[str, StudyConfig]:
+    """The configurations of a run's partners, by the words that name them in its landscapes.
+
+    Args:
+        config: of the run; with `checkpoint`, that of the training which it looks at.
+        source: the weights looked at, where they are not trained by this run.
+
+    Raises:
+        ConfigError: naming the key, for words that mean no other solution.
+    """
+    found = {}
+    for name, own in config.landscape.items():
+        for entry, words in own.weights_named.items():
+            if is_partner(words):
+                found[words] = _partner_config(config, source, words, f"landscape.{name}.{entry}")
+    return found
+
+
+def _partner_config(config: StudyConfig, source: Source | None, words: str, key: str) -> StudyConfig:
+    form = _FORM.fullmatch(words)
+    if form is None or config.seed + int(form[1]) > LARGEST_SEED:
+        rule = f"must be seed+K, with K a positive integer and seed + K at most {LARGEST_SEED}"
+        raise ConfigError(key, rule, words)
+    if source is not None and source.record is None:
+        rule = "must name weights that exist: of a lone file (checkpoint=) nobody knows how it was trained"
+        raise ConfigError(key, rule, words)
+    if config.rescale != 1:
+        rule = f"must be 1 where {key} is {words}: no training reaches a rescaled solution"
+        raise ConfigError("rescale", rule, config.rescale)
+    partner = replace(
+        config,
+        seed=config.seed + int(form[1]),
+        landscape={},
+        curvature=CurvatureConfig("off"),
+        measures=MeasuresConfig("off"),
+        checkpoint=None,
+    )
+    if seeds(partner) == seeds(config):
+        rule = "must reach other weights: training.init_seed and training.order_seed fix these"
+        raise ConfigError(key, rule, words)
+    return partner
