@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import torch
 
@@ -50,6 +51,15 @@ class Pair:
     def differs_in(self, key: str) -> bool:
         """Whether the two have different values of a setting."""
         return self.start.settings.get(key) != self.end.settings.get(key)
+
+    def told_apart(self, members: Members) -> dict[str, Any]:
+        """Both runs, by hash and by every setting in which the members differ: pairs may share a minimum."""
+        both = {"start": self.start, "end": self.end}
+        hashes = {f"{name}_run": run.record.config_hash for name, run in both.items()}
+        settings = {name: members.differing(run) for name, run in both.items()}
+        return hashes | {
+            f"{name} {key}": value for name, own in settings.items() for key, value in own.items()
+        }
 
 
 def choose_pairs(members: Members, most: int) -> tuple[list[Pair], list[Pair]]:

@@ -67,7 +67,7 @@ class Comparison:
         members: the runs, and the settings in which they differ.
         runs: a row a run; see `Members.table`.
         groups: a row a configuration: runs, and mean and standard deviation over its seeds of every number.
-        between: a row a pair of minima and split: the barriers.
+        between: a row a pair of minima and split: the barriers, both runs and in what settings they differ.
         figures: by name, each with what it shows.
         left_out: what they do not show, and why.
     """
@@ -263,14 +263,8 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         words = members.replicate if alike else members.configuration
         ends = [words(pair.start), words(pair.end)]
         for split in SPLITS:
-            named = {
-                "start": members.label(pair.start),
-                "end": members.label(pair.end),
-                "start_run": pair.start.record.config_hash,
-                "end_run": pair.end.record.config_hash,
-                "split": split,
-            }
-            rows.append({**named, **barriers(landscape.split(split))})
+            named = {"start": members.label(pair.start), "end": members.label(pair.end), "split": split}
+            rows.append({**named, **barriers(landscape.split(split)), **pair.told_apart(members)})
         points = dict(zip(ends, landscape.points.values(), strict=True))
         way = " → ".join(ends)
         group = (members.configuration(pair.start) if members.keys else "seeds") if alike else way

@@ -163,8 +163,12 @@ class Members:
         """A row a run: label, settings that differ, what training reached, measures, seconds."""
         return pd.DataFrame([self._row(run) for run in self.runs])
 
+    def differing(self, run: Member) -> dict[str, Any]:
+        """The settings in which the runs differ, seeds among them, as a table holds them."""
+        values = {key: run.settings.get(key) for key in (*self.keys, *self.seeds)}
+        return {key: value if _is_plain(value) else str(value) for key, value in values.items()}
+
     def _row(self, run: Member) -> dict[str, Any]:
-        differing = {key: run.settings.get(key) for key in (*self.keys, *self.seeds)}
         reached = {key: run.values[key] for key in BY_TRAINING if key in run.values}
         if {"train/loss", "test/loss"} <= reached.keys():
             reached["gap/loss"] = reached["test/loss"] - reached["train/loss"]
@@ -177,7 +181,7 @@ class Members:
             "run": run.record.config_hash,
             "label": self.label(run),
             "configuration": self.configuration(run),
-            **{key: value if _is_plain(value) else str(value) for key, value in differing.items()},
+            **self.differing(run),
             "diverged": run.diverged,
             **reached,
             **measured,

@@ -167,6 +167,25 @@ def test_the_lines_between_minima_carry_the_names_of_their_ends(compared: Compar
     assert result.between["start"].tolist()[::2] == ["batch_size 8, seed 0", "batch_size 8, seed 1"]
 
 
+def test_the_table_of_barriers_says_of_both_ends_what_they_are(compared: Compare):
+    """Pairs of neighbouring seeds share minima: who counts replicates has to see which."""
+    result = compared(*SQUARE)
+    found = result.between[result.between["split"] == "train"]
+    assert found["start training.batch_size"].tolist() == [8, 8]
+    assert found["end training.batch_size"].tolist() == [32, 32]
+    assert found["start seed"].tolist() == found["end seed"].tolist() == [0, 1]
+    chain = compared(("seed=0",), ("seed=1",), ("seed=2",))
+    found = chain.between[chain.between["split"] == "test"]
+    assert list(zip(found["start seed"], found["end seed"], strict=True)) == [(0, 1), (1, 2)]
+    runs = {run.settings["seed"]: run.record.config_hash for run in chain.members.runs}
+    assert found["start_run"].tolist() == [runs[0], runs[1]]
+    assert found["end_run"].tolist() == [runs[1], runs[2]]
+    lists = compared(("training.batch_size=8",), ("training.batch_size=32",), ("training.batch_size=64",))
+    assert not [
+        name for name in lists.between.columns if name.endswith(" seed")
+    ]  # in which they do not differ
+
+
 def test_only_measures_that_vary_are_drawn_and_flags_never(compared: Compare, drawn):
     compared(("training.batch_size=8",), ("training.batch_size=32",))
     ((_table, names, keys), _settings) = drawn["measures_figure"][0]
