@@ -128,7 +128,8 @@ def test_regressions_are_compared_among_themselves_and_beside_a_classification(
 
     alone = compared(*records[:2])
     assert {"training", "interpolation", "between", "measures"} <= alone.figures.keys()
-    assert set(alone.between.columns) == {"start", "end", "split", "barrier", "barrier_from_mean"}
+    runs = {"start", "end", "start_run", "end_run", "start seed", "end seed"}
+    assert set(alone.between.columns) == runs | {"split", "barrier", "barrier_from_mean"}
     np.testing.assert_allclose(alone.between["barrier"], 0.0, atol=1e-6)  # a convex loss has none
     words = [axes.get_ylabel() for figure in alone.figures.values() for axes in figure.axes]
     assert "loss (squared error)" in words
