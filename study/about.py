@@ -52,7 +52,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "loss_unit": data.task.loss_unit,
         "landscapes": list(config.landscape),
         "parameters": count_parameters(prepared.model),
-        "settings": flat(hashed(config)),
+        "settings": settings(config),
         "params": {
             name: value
             for name, value in flat(OmegaConf.to_container(structured, resolve=True)).items()

@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.config import StudyConfig
+from study.config_claims import ClaimConfig
 from study.errors import ConfigError, suggestion
 from study.replicates import BETWEEN, matches
 
 
-def check_claims(config: StudyConfig, jobs: Sequence[tuple[Mapping[str, Any], set[str]]]) -> None:
+def check_claims(
+    claims: Mapping[str, ClaimConfig], jobs: Sequence[tuple[Mapping[str, Any], set[str]]]
+) -> None:
     """Refuse a claim that names settings or measures that no run of the sweep has.
 
     Args:
-        config: of any of the runs, as all state the same claims.
+        claims: by name.
         jobs: of each run, its settings and the columns that it will have; see `columns.columns`.
 
     Raises:
@@ -20,7 +22,7 @@ def check_claims(config: StudyConfig, jobs: Sequence[tuple[Mapping[str, Any], se
     """
     every = {column for _settings, columns in jobs for column in columns}
     known = {key for settings, _columns in jobs for key in settings}
-    for name, claim in config.claims.items():
+    for name, claim in claims.items():
         where = f"claims.{name}"
         groups = {"runs": claim.runs, "against": claim.against}
         chosen: list[set[str]] = []

@@ -67,9 +67,10 @@ def _print_comparison(record: Record, members: Members | None, tracking: str | N
 
 
 def _print_verdicts(verdicts: pd.DataFrame) -> None:
-    width = max((len(outcome) for outcome in verdicts["outcome"]), default=0)
-    if width:
-        print("\nverdicts:")
+    if verdicts.empty:
+        return
+    print("\nverdicts:")
+    width = verdicts["outcome"].str.len().max()
     for row in verdicts.to_dict("records"):
         print(f"  {row['outcome']:<{width}}  {row['claim']}: {row['says']}")
 

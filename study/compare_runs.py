@@ -4,7 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from study import build, claims
+from study import build
+from study.claims import verdict_tags
 from study.compare import compare
 from study.comparison_report import keep_comparison, kept_verdicts
 from study.config import StudyConfig
@@ -12,7 +13,6 @@ from study.errors import ConfigError
 from study.identity import digest
 from study.members import Members
 from study.record import COMPARISONS, SWEEPS, Record, State
-from study.replicates import Items
 from study.run import is_finished, make_tracker, marking_bad_ends, progress
 from study.source import find_record
 from study.tracking.tracker import PatientTracker
@@ -79,11 +79,9 @@ def compare_runs(
             record.remove("error.txt")
             members, executor = Members.of(finished), build.executor(config.executor)
             comparison = compare(members, config.comparison, config.evaluation, executor, record, progress)
-            judged = claims.verdicts(config.claims, Items.of(members, comparison.between))
             title = f"Comparison of {len(finished)} runs"
-            keep_comparison(record, comparison, judged, title=title, about={}, failed=unfinished)
-            record.log(claims.metrics(judged))
-        record.set_state(State.FINISHED, **claims.tags(kept_verdicts(record)))
+            keep_comparison(record, comparison, config.claims, title=title, about={}, failed=unfinished)
+        record.set_state(State.FINISHED, **verdict_tags(kept_verdicts(record)))
         mirrored = patient.mirror(record)
     return Compared(record, comparison.members, unfinished, patient.address() if mirrored else None)
 

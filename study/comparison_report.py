@@ -9,14 +9,15 @@ from io import BytesIO
 import pandas as pd
 
 from study.analysis.verdicts import FEWEST
-from study.claims import Judged, table
+from study.claims import Judged, metrics, table, verdicts
 from study.compare import FLAGS, Comparison, LeftOut
-from study.config_claims import RATIO
+from study.config_claims import RATIO, ClaimConfig
 from study.figures.export import render
 from study.figures.style import DPI
 from study.figures.verdicts import verdicts_figure
 from study.figures.web_page import web_page
 from study.record import Record
+from study.replicates import Items
 
 FOLDER, PAGE, VERDICTS = "comparison/", "report.html", "verdicts"
 BETWEEN = f"{FOLDER}between/"  # evaluated points, which are kept from one comparison to the next
@@ -34,18 +35,18 @@ figure { margin: 1em 0; } img { max-width: 100%; height: auto; }
 def keep_comparison(
     record: Record,
     comparison: Comparison,
-    judged: Sequence[Judged],
+    claims: Mapping[str, ClaimConfig],
     *,
     title: str,
     about: Mapping[str, str],
     failed: Mapping[str, str],
 ) -> None:
-    """Write a comparison into a record; figures of an earlier one that it has not are removed.
+    """Write a comparison and the verdicts on its claims into a record; earlier figures are removed.
 
     Args:
         record: of the sweep, or of the comparison itself.
         comparison: to be kept.
-        judged: the verdicts on the claims that it tests, if there are any.
+        claims: that it tests, by name.
         title: of the page.
         about: what is said of it first, such as its question.
         failed: the runs that are not in it, each with the reason.
@@ -57,12 +58,11 @@ def keep_comparison(
     if len(comparison.between):
         files[f"{FOLDER}between.csv"] = _csv(comparison.between)
     figures = dict(comparison.figures)
+    judged = verdicts(claims, Items.of(comparison.members, comparison.runs, comparison.between))
     if judged:
-        files[f"{FOLDER}{VERDICTS}.csv"] = _csv(table(judged))
-        figures = {
-            VERDICTS: verdicts_figure(table(judged), title="Verdicts", caption=_tested(judged)),
-            **figures,
-        }
+        rows = table(judged)
+        files[f"{FOLDER}{VERDICTS}.csv"] = _csv(rows)
+        figures[VERDICTS] = verdicts_figure(rows, title="Verdicts", caption=_tested(judged))
     for name, figure in figures.items():
         for format in ("png", "pdf"):
             files[f"{FOLDER}{name}.{format}"] = render(figure, format)
@@ -73,12 +73,13 @@ def keep_comparison(
         record.write(name, content)
     pictures = {name: files[f"{FOLDER}{name}.png"] for name in figures}
     record.write(PAGE, page(comparison, judged, pictures, title=title, about=about, failed=failed))
+    record.log(metrics(judged))
 
 
 def kept_verdicts(record: Record) -> pd.DataFrame:
-    """The table of verdicts that a record holds; of no row where there are none."""
+    """The table of verdicts that a record holds; empty where there is none."""
     name = f"{FOLDER}{VERDICTS}.csv"
-    return pd.read_csv(BytesIO(record.read(name))) if record.holds(name) else table([])
+    return pd.read_csv(BytesIO(record.read(name))) if record.holds(name) else pd.DataFrame()
 
 
 def page(
@@ -140,7 +141,7 @@ def _figure(name: str, content: bytes) -> str:
 
 def _tested(judged: Sequence[Judged]) -> str:
     """For a caption: what the verdicts rest on."""
-    count = sum(not own.exact for own in judged)
+    count = sum(not own.claim.exact for own in judged)
     return (
         "Effects with 95% t-intervals over training seeds. A claim is reproduced where a one-sided t-test "
         "about the smallest effect that matters says so at 5%, by Holm's adjustment for "
@@ -149,26 +150,26 @@ def _tested(judged: Sequence[Judged]) -> str:
     )
 
 
-def verdict_rows(judged: Sequence[Judged]) -> pd.DataFrame:
+def _verdict_rows(judged: Sequence[Judged]) -> pd.DataFrame:
     """The verdicts for people: a row a claim, in words."""
     return pd.DataFrame([
         {
-            "claim": own.says,
-            "verdict": str(own.outcome),
-            "effect": effect_words(own),
+            "claim": own.claim.says,
+            "verdict": str(own.verdict.outcome),
+            "effect": _effect(own),
             "replicates": own.replicates,
-            "p": "" if math.isnan(own.p) else f"{own.p:.2g}",
-            "the paper's": own.paper,
+            "p": "" if math.isnan(own.verdict.p) else f"{own.verdict.p:.2g}",
+            "the paper's": own.claim.paper,
             "remark": _remark(own),
         }
         for own in judged
     ])
 
 
-def effect_words(own: Judged) -> str:
+def _effect(own: Judged) -> str:
     """An effect with its interval, and what it is about: `× 1.8 [1.2, 2.6]; claimed: above × 1.1`."""
-    sign = "× " if own.compared_as == RATIO else ""
-    claimed = {"above": "above", "below": "below", "same": "within"}[str(own.direction)]
+    sign = "× " if own.claim.compared_as == RATIO else ""
+    claimed = {"above": "above", "below": "below", "same": "within"}[own.claim.direction]
     bound = f"{claimed} {sign or ('±' if claimed == 'within' else '')}{own.bound:.3g}"
     if math.isnan(own.effect):
         return f"– (claimed: {bound})"
@@ -177,12 +178,13 @@ def effect_words(own: Judged) -> str:
 
 
 def _remark(own: Judged) -> str:
-    needed = "" if math.isnan(own.needed) else f"{own.needed:.0f} replicates would decide what was found"
-    return "; ".join(words for words in (own.reason, needed) if words)
+    number = own.verdict.needed
+    needed = "" if math.isnan(number) else f"{number:.0f} replicates would decide what was found"
+    return "; ".join(words for words in (own.verdict.reason, own.note, needed) if words)
 
 
 def _verdicts(judged: Sequence[Judged]) -> str:
-    rows = f'<div class="words">{_table(verdict_rows(judged))}</div>'
+    rows = f'<div class="words">{_table(_verdict_rows(judged))}</div>'
     return f'{rows}<p class="quiet">{escape(_tested(judged))}</p>'
 
 

@@ -51,7 +51,7 @@ class Member:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every key that its numbers depend on, and the names of its landscapes."""
-        return {**self.about["settings"], "landscapes": ", ".join(self.about["landscapes"])}
+        return self.about["settings"]
 
     @cached_property
     def values(self) -> dict[str, float]:

@@ -68,9 +68,13 @@ class Replicates:
     paired: bool
     note: str = ""
 
+    def sides(self, ratio: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Values and others as they are subtracted from each other: their logarithms for ratios."""
+        return (np.log(self.values), np.log(self.others)) if ratio else (self.values, self.others)
+
     def evidence(self, ratio: bool) -> Evidence:
         """The effect that they show, of the logarithms for ratios."""
-        values, others = (np.log(own) if ratio else own for own in (self.values, self.others))
+        values, others = self.sides(ratio)
         return Evidence.of_one(values - others) if self.paired else Evidence.of_two(values, others)
 
 
@@ -93,9 +97,15 @@ class Items:
     keys: Sequence[str]
 
     @classmethod
-    def of(cls, members: Members, between: pd.DataFrame) -> "Items":
-        """Those of a comparison: its runs, and its table of pairs of minima."""
-        rows = members.table().to_dict("records")
+    def of(cls, members: Members, table: pd.DataFrame, between: pd.DataFrame) -> "Items":
+        """Those of a comparison.
+
+        Args:
+            members: its runs.
+            table: a row a run, in their order; see `Members.table`.
+            between: a row a pair of minima and split.
+        """
+        rows = table.to_dict("records")
         runs = [
             Item((run.settings,), {str(name): value for name, value in row.items()})
             for run, row in zip(members.runs, rows, strict=True)
@@ -148,7 +158,9 @@ def compared(claim: ClaimConfig, items: Items) -> Replicates:
         return Replicates(_array(values), np.full(len(values), claim.than), paired=True)
     if claim.beside is not None:
         beside = _by_replicate(own, claim.beside, claim.compared_as)
-        return Replicates(_array(values), _array(beside), paired=True)
+        if values.keys() != beside.keys():
+            raise NothingComparedError(f"{claim.measure} and {claim.beside} are of other replicates")
+        return Replicates(_array(values), np.array([beside[replicate] for replicate in values]), paired=True)
     rest = [item for item in every if item.matches(claim.against)]
     if not rest:
         raise NothingComparedError("no finished run has the settings that it is compared with")

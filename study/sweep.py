@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from study import __version__, build, claims
+from study import __version__, build
 from study.about import settings
 from study.claim_checks import check_claims
+from study.claims import verdict_tags
 from study.columns import columns
 from study.compare import compare
 from study.comparison_report import keep_comparison, kept_verdicts
@@ -21,7 +22,6 @@ from study.members import Members
 from study.multirun import Combination, Multirun
 from study.prepare import prepare
 from study.record import SWEEPS, Record, State, now
-from study.replicates import Items
 from study.resolve import resolved
 from study.run import is_finished, make_tracker, marking_bad_ends, progress
 from study.studies import Study, find_study
@@ -127,7 +127,7 @@ def check_all(combinations: Sequence[Combination]) -> list[Planned]:
                 raise JobError(combination.overrides, ValueError(f"{key} must be the same in every job"))
         planned.setdefault(prepared.identity.config_hash, job)
     jobs = list(planned.values())
-    check_claims(jobs[0].config, [(settings(job.config), columns(job.config)) for job in jobs])
+    check_claims(jobs[0].config.claims, [(settings(job.config), columns(job.config)) for job in jobs])
     return jobs
 
 
@@ -254,14 +254,12 @@ def _conclude(
                 record,
                 progress,
             )
-            judged = claims.verdicts(config.claims, Items.of(comparison.members, comparison.between))
             about = {"Question": study.question, "Source": study.source} if study else {}
             title = record.read_json("run.json")["name"]
-            keep_comparison(record, comparison, judged, title=title, about=about, failed=failed)
-            counts = {"runs/finished": float(len(finished)), "runs/failed": float(len(failed))}
-            record.log(counts | claims.metrics(judged))
+            keep_comparison(record, comparison, config.claims, title=title, about=about, failed=failed)
+            record.log({"runs/finished": float(len(finished)), "runs/failed": float(len(failed))})
             record.write_json(SETTINGS, settings)
-    tags = claims.tags(kept_verdicts(record))
+    tags = verdict_tags(kept_verdicts(record))
     if failed:
         tags["failed_jobs"] = ", ".join(failed)[:LONGEST_TAG]
     record.set_state(State.FAILED if failed else State.FINISHED, **tags)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from study import claims as claims_module
 from study.analysis.rank import granulated_kendall
 from study.analysis.verdicts import FEWEST, Outcome
 from study.claim_checks import check_claims
-from study.claims import Judged, metrics, table, tags, verdicts
+from study.claims import Judged, metrics, table, verdict_tags, verdicts
 from study.config_claims import ClaimConfig
 from study.errors import ConfigError
 from study.keys import check
@@ -72,7 +71,7 @@ def test_runs_of_one_initialisation_are_paired_by_seed():
     (found,) = judged(
         claim(), runs_of(SMALL, [2.0 * value * (1 + 0.01 * seed) for seed, value in enumerate(SMALL)])
     )
-    assert found.outcome is Outcome.REPRODUCED
+    assert found.verdict.outcome is Outcome.REPRODUCED
     assert found.effect == pytest.approx(2.0 * math.exp(np.log(1 + 0.01 * np.arange(5)).mean()))
     assert found.low < found.effect < found.high
     assert found.high / found.low < 1.1
@@ -91,10 +90,10 @@ def test_runs_of_other_initialisations_are_not():
         for seed, value in enumerate(larger)
     ]
     (found,) = judged(claim(), items)
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.verdict.outcome is Outcome.INCONCLUSIVE
     assert found.replicates == "5 and 5"
     assert found.high / found.low > 10
-    assert found.needed > 5
+    assert found.verdict.needed > 5
 
 
 def test_a_given_initialisation_counts_and_not_the_seed():
@@ -144,8 +143,8 @@ def test_a_seed_of_one_side_alone_is_left_out_and_said():
     items += [run({"sharpness": 5.0}, 9, training__batch_size=256)]
     (found,) = judged(claim(), items)
     assert found.replicates == "4 pairs"
-    assert found.outcome is Outcome.INCONCLUSIVE
-    assert "2 replicates of one side alone are left out" in found.reason
+    assert found.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "2 replicates of one side alone are left out" in found.row()["reason"]
 
 
 def test_another_measure_of_the_same_runs_may_be_compared():
@@ -154,8 +153,17 @@ def test_another_measure_of_the_same_runs_may_be_compared():
         measure="explained", runs=None, beside="random_walk", smallest=0.05, compared_as="difference"
     )
     (found,) = judged(given, items)
-    assert (found.outcome, found.replicates) == (Outcome.REPRODUCED, "5")
+    assert (found.verdict.outcome, found.replicates) == (Outcome.REPRODUCED, "5")
     assert found.effect == pytest.approx(0.12)
+
+
+def test_measures_of_other_replicates_are_not_compared():
+    """Barriers on one split of pairs 0-1, 2-3, …, on the other of 1-2, 3-4, …: nothing belongs together."""
+    pairs = [pair(seed, seed + 1, 0.5, ("train", "test")[seed % 2]) for seed in range(10)]
+    given = replace(BARRIER, than=None, beside="between/test/barrier")
+    (found,) = judged(given, [], pairs=pairs)
+    assert found.verdict.outcome is Outcome.INCONCLUSIVE
+    assert found.row()["reason"] == "between/train/barrier and between/test/barrier are of other replicates"
 
 
 def test_a_number_may_be_compared():
@@ -164,7 +172,7 @@ def test_a_number_may_be_compared():
         measure="rise", runs=None, than=0.2, smallest=0.0, direction="below", compared_as="difference"
     )
     (found,) = judged(given, items)
-    assert (found.outcome, found.effect) == (Outcome.REPRODUCED, pytest.approx(-0.175))
+    assert (found.verdict.outcome, found.effect) == (Outcome.REPRODUCED, pytest.approx(-0.175))
     assert (found.bound, math.copysign(1, found.bound)) == (0.0, 1.0)
 
 
@@ -251,7 +259,7 @@ def test_a_correlation_is_of_each_seed_over_its_configurations():
         x, y = (np.array([item.values[name] for item in own]) for name in ("norm", "gap"))
         each.append(granulated_kendall(x, y, settings, [0, 1]))
     assert found.effect == pytest.approx(np.mean(each))
-    assert (found.outcome, found.replicates) == (Outcome.REPRODUCED, "5")
+    assert (found.verdict.outcome, found.replicates) == (Outcome.REPRODUCED, "5")
     assert math.isnan(found.other)
 
 
@@ -269,8 +277,8 @@ def test_eight_configurations_make_a_correlation_and_seven_do_not():
     items = [item for item in grid_of_runs(lambda size, rate, _seed: size + rate) if item.settings[0] != ()]
     few = [item for item in items if (item.settings[0][SIZE], item.settings[0][RATE]) not in {(0, 0), (2, 2)}]
     (found,) = judged(RANKS, few, keys=(SIZE, RATE))
-    assert found.outcome is Outcome.INCONCLUSIVE
-    assert found.reason == "7 configurations of a seed, and at least 8 make a rank correlation"
+    assert found.verdict.outcome is Outcome.INCONCLUSIVE
+    assert found.row()["reason"] == "7 configurations of a seed, and at least 8 make a rank correlation"
 
 
 # What cannot be tested
@@ -286,7 +294,7 @@ def test_eight_configurations_make_a_correlation_and_seven_do_not():
 )
 def test_what_is_not_there_is_inconclusive_and_said(change, reason):
     (found,) = judged(claim(**change), runs_of(SMALL, SMALL))
-    assert (found.outcome, found.reason) == (Outcome.INCONCLUSIVE, reason)
+    assert (found.verdict.outcome, found.row()["reason"]) == (Outcome.INCONCLUSIVE, reason)
     assert math.isnan(found.effect)
     assert metrics([found]) == {}
 
@@ -301,14 +309,17 @@ def test_what_is_not_there_is_inconclusive_and_said(change, reason):
 )
 def test_one_value_that_cannot_be_compared_leaves_the_claim_open(value, reason):
     (found,) = judged(claim(), runs_of(SMALL, [9.0, 9.0, value, 9.0, 9.0]))
-    assert (found.outcome, found.reason) == (Outcome.INCONCLUSIVE, reason)
+    assert (found.verdict.outcome, found.row()["reason"]) == (Outcome.INCONCLUSIVE, reason)
 
 
 def test_too_few_seeds_are_inconclusive_however_clear():
     (found,) = judged(claim(), runs_of(SMALL[:4], [1e3 * value * (1 + value) for value in SMALL[:4]]))
-    assert (found.outcome, found.needed) == (Outcome.INCONCLUSIVE, FEWEST)
+    assert (found.verdict.outcome, found.verdict.needed) == (Outcome.INCONCLUSIVE, FEWEST)
     (found,) = judged(claim(), runs_of(SMALL[:1], [99.0]))
-    assert (found.outcome, found.reason) == (Outcome.INCONCLUSIVE, "one replicate, of which nothing follows")
+    assert (found.verdict.outcome, found.row()["reason"]) == (
+        Outcome.INCONCLUSIVE,
+        "one replicate, of which nothing follows",
+    )
 
 
 # What follows exactly
@@ -321,19 +332,22 @@ def exact(**given: Any) -> ClaimConfig:
 def test_what_follows_exactly_must_hold_in_every_run_and_needs_no_five():
     items = runs_of([1.0, 2.0], [1.0 + 1e-9, 2.0 - 1e-9])
     (found,) = judged(exact(), items)
-    assert (found.outcome, found.reason) == (Outcome.REPRODUCED, "exact: it holds in 2 of 2")
-    assert all(map(math.isnan, (found.p, found.low, found.high)))
+    assert (found.verdict.outcome, found.row()["reason"]) == (Outcome.REPRODUCED, "exact: it holds in 2 of 2")
+    assert all(map(math.isnan, (found.verdict.p, found.low, found.high)))
     (found,) = judged(exact(), runs_of([1.0, 2.0], [1.0, 2.1]))
-    assert (found.outcome, found.reason) == (Outcome.NOT_REPRODUCED, "exact: it holds in 1 of 2")
+    assert (found.verdict.outcome, found.row()["reason"]) == (
+        Outcome.NOT_REPRODUCED,
+        "exact: it holds in 1 of 2",
+    )
 
 
 def test_an_exact_claim_takes_no_share_of_the_level():
     items = runs_of(SMALL, [1.24 * value * (1 + 0.01 * seed) for seed, value in enumerate(SMALL)])
     alone = judged({"a": claim()}, items)[0]
     beside = judged({"a": claim(), "b": exact(), "c": exact()}, items)[0]
-    assert beside.p == alone.p
+    assert beside.verdict.p == alone.verdict.p
     other = judged({"a": claim(), "b": claim(direction="below")}, items)[0]
-    assert other.p == pytest.approx(2 * alone.p)
+    assert other.verdict.p == pytest.approx(2 * alone.verdict.p)
 
 
 # Over thousands of made-up tables
@@ -362,7 +376,7 @@ def test_of_studies_without_the_effect_at_most_one_in_twenty_has_a_claim_reprodu
     wrong = 0
     for _ in range(TABLES):
         found = judged(given, made_up(generator, [1.2] * 3, paired))
-        wrong += any(own.outcome is Outcome.REPRODUCED for own in found)
+        wrong += any(own.verdict.outcome is Outcome.REPRODUCED for own in found)
     assert wrong / TABLES < 0.05 + 3 * math.sqrt(0.05 * 0.95 / TABLES)
 
 
@@ -370,7 +384,7 @@ def test_of_studies_with_a_large_effect_nearly_all_have_it_reproduced():
     generator = np.random.default_rng(8)
     given = {f"c{place}": claim(measure=f"m{place}") for place in range(3)}
     found = [judged(given, made_up(generator, [6.0] * 3, True)) for _ in range(TABLES)]
-    assert np.mean([own.outcome is Outcome.REPRODUCED for each in found for own in each]) > 0.95
+    assert np.mean([own.verdict.outcome is Outcome.REPRODUCED for each in found for own in each]) > 0.95
 
 
 # What is kept
@@ -383,12 +397,12 @@ def test_verdicts_are_a_table_metrics_and_tags():
     assert list(kept["claim"]) == ["sharper", "missing"]
     assert list(kept["outcome"]) == ["reproduced", "inconclusive"]
     assert kept["paper_effect"][0] == 166.0
-    assert tags(kept) == {"claims/sharper": "reproduced", "claims/missing": "inconclusive"}
+    assert verdict_tags(kept) == {"claims/sharper": "reproduced", "claims/missing": "inconclusive"}
     assert set(metrics(found)) == {
         f"claims/sharper/{name}" for name in ("effect", "low", "high", "p", "p_opposite")
     }
     assert table([]).empty
-    assert tags(table([])) == {}
+    assert verdict_tags(table([])) == {}
 
 
 # What is refused
@@ -422,13 +436,6 @@ def test_a_claim_that_makes_no_sense_is_refused(change, words):
     with pytest.raises(ConfigError) as refusal:
         check({"sharper": claim(**change)})
     assert words in str(refusal.value)
-
-
-class OneClaim:
-    """What `check_claims` reads of a configuration."""
-
-    def __init__(self, given: ClaimConfig) -> None:
-        self.claims = {"sharper": given}
 
 
 JOBS = [
@@ -474,7 +481,7 @@ JOBS = [
 )
 def test_a_claim_about_what_no_run_has_is_refused_before_anything_is_run(change, words):
     with pytest.raises(ConfigError) as refusal:
-        check_claims(OneClaim(claim(**change)), JOBS)  # type: ignore[arg-type]
+        check_claims({"sharper": claim(**change)}, JOBS)
     assert str(refusal.value).startswith(words)
 
 
@@ -485,9 +492,4 @@ def test_claims_that_can_be_tested_pass():
         {"measure": "width", "runs": {SIZE: 16}, "than": 1.0},
         {"beside": "sharpness"},
     ):
-        check_claims(OneClaim(claim(**change)), JOBS)  # type: ignore[arg-type]
-
-
-def test_all_that_is_said_of_a_verdict_is_documented():
-    documented = claims_module.Judged.__doc__ or ""
-    assert all(f"\n        {name}:" in documented for name in Judged.__dataclass_fields__)
+        check_claims({"sharper": claim(**change)}, JOBS)

@@ -234,11 +234,11 @@ def test_figures_of_an_earlier_comparison_are_removed(
     result = compared(("seed=0",), ("seed=1",))
     record.reload()
     result.figures["line.2"] = None
-    keep_comparison(record, result, [], title="", about={}, failed={})
+    keep_comparison(record, result, {}, title="", about={}, failed={})
     assert record.holds("comparison/line.2.png")
     points = [name for name in record.files() if name.startswith("comparison/between/")]
     del result.figures["line.2"]
-    keep_comparison(record, result, [], title="", about={}, failed={})
+    keep_comparison(record, result, {}, title="", about={}, failed={})
     assert "comparison/line.2.png" not in record.files()
     assert points
     assert all(record.holds(name) for name in points)

@@ -1,5 +1,6 @@
 """Verdicts on claims, by tests about the smallest effect that matters."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,52 +46,47 @@ class Hypothesis:
     direction: Direction
     smallest: float
 
-    def holds_for(self, effect: float) -> bool:
-        """Whether an effect that is known exactly is as the claim says; its bound is part of `same`."""
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between which effects the claim holds."""
         match self.direction:
             case Direction.ABOVE:
-                return effect > self.smallest
+                return self.smallest, math.inf
             case Direction.BELOW:
-                return effect < -self.smallest
+                return -math.inf, -self.smallest
             case Direction.SAME:
-                return abs(effect) <= self.smallest
+                return -self.smallest, self.smallest
+
+    @property
+    def ends(self) -> int:
+        """How many of the ends of that range are finite, and may be missed."""
+        return 2 if self.direction is Direction.SAME else 1
+
+    def holds_for(self, effect: float) -> bool:
+        """Whether an effect that is known exactly is as the claim says; its bound is part of `same`."""
+        low, high = self.range
+        return low < effect < high or (self.direction is Direction.SAME and effect in (low, high))
 
     def p_for(self, found: Evidence) -> float:
         """The p of the claim's test; of two one-sided tests for `same` (Schuirmann 1987)."""
-        match self.direction:
-            case Direction.ABOVE:
-                return found.above(self.smallest)
-            case Direction.BELOW:
-                return found.below(-self.smallest)
-            case Direction.SAME:
-                return max(found.above(-self.smallest), found.below(self.smallest))
+        low, high = self.range
+        return max(found.above(low), found.below(high))
 
     def p_against(self, found: Evidence) -> float:
         """The p of the opposite test; for `same` that of either side, doubled."""
-        match self.direction:
-            case Direction.ABOVE:
-                return found.below(self.smallest)
-            case Direction.BELOW:
-                return found.above(-self.smallest)
-            case Direction.SAME:
-                return min(1.0, 2 * min(found.above(self.smallest), found.below(-self.smallest)))
+        low, high = self.range
+        return min(1.0, self.ends * min(found.below(low), found.above(high)))
 
     def needed(self, found: Evidence, level: float) -> int | None:
         """Replicates (of each group) with which the effect that was found would decide; None if too many.
 
         The test is that on whose side the effect lies, at `level` and with the power `POWER`.
         """
-        effect, smallest = found.effect, self.smallest
-        match self.direction:
-            case Direction.ABOVE:
-                return found.needed(abs(effect - smallest), level, POWER)
-            case Direction.BELOW:
-                return found.needed(abs(effect + smallest), level, POWER)
-            case Direction.SAME if abs(effect) > smallest:
-                return found.needed(abs(effect) - smallest, level / 2, POWER)
-            case Direction.SAME:
-                # Both tests reject unless either fails: each may fail half as often.
-                return found.needed(smallest - abs(effect), level, 1 - (1 - POWER) / 2)
+        low, high = self.range
+        inside = min(found.effect - low, high - found.effect)
+        if inside < 0:
+            return found.needed(-inside, level / self.ends, POWER)
+        return found.needed(inside, level, 1 - (1 - POWER) / self.ends)  # no end may be missed
 
 
 @dataclass(frozen=True)
@@ -99,18 +95,18 @@ class Verdict:
 
     Attributes:
         outcome: of the tests.
-        p: of the claim's test, adjusted for the number of claims; None where none was made.
+        reason: why it is inconclusive, or what it rests on besides tests; empty otherwise.
+        p: of the claim's test, adjusted for the number of claims; NaN where none was made.
         p_opposite: of the opposite test, likewise.
-        needed: replicates with which what was found would decide; None where no number would, or none is
+        needed: replicates with which what was found would decide; NaN where no number would, or none is
             needed.
-        reason: why it is inconclusive; empty otherwise.
     """
 
     outcome: Outcome
-    p: float | None
-    p_opposite: float | None
-    needed: int | None
-    reason: str
+    reason: str = ""
+    p: float = math.nan
+    p_opposite: float = math.nan
+    needed: float = math.nan
 
 
 def judge(tested: Sequence[tuple[Hypothesis, Evidence | str]]) -> list[Verdict]:
@@ -128,25 +124,23 @@ def judge(tested: Sequence[tuple[Hypothesis, Evidence | str]]) -> list[Verdict]:
         hypothesis.p_against(found) if _decidable(found) else 1.0 for hypothesis, found in tested
     ])
 
-    def needed(hypothesis: Hypothesis, found: Evidence) -> int | None:
-        number = hypothesis.needed(found, LEVEL / len(tested))
-        return None if number is None else max(number, FEWEST)
-
     verdicts = []
     for (hypothesis, found), own, opposite in zip(tested, p_for, p_against, strict=True):
         if isinstance(found, str):
-            verdicts.append(Verdict(Outcome.INCONCLUSIVE, None, None, None, found))
+            verdicts.append(Verdict(Outcome.INCONCLUSIVE, found))
             continue
         if not _decidable(found):
+            own = opposite = math.nan
             reason = f"{min(found.counts)} replicates, and at least {FEWEST} decide"
-            verdicts.append(Verdict(Outcome.INCONCLUSIVE, None, None, needed(hypothesis, found), reason))
-        elif own <= LEVEL:
-            verdicts.append(Verdict(Outcome.REPRODUCED, own, opposite, None, ""))
-        elif opposite <= LEVEL:
-            verdicts.append(Verdict(Outcome.NOT_REPRODUCED, own, opposite, None, ""))
+        elif own <= LEVEL or opposite <= LEVEL:
+            outcome = Outcome.REPRODUCED if own <= LEVEL else Outcome.NOT_REPRODUCED
+            verdicts.append(Verdict(outcome, "", own, opposite))
+            continue
         else:
             reason = "the effect is not told apart from the smallest that matters"
-            verdicts.append(Verdict(Outcome.INCONCLUSIVE, own, opposite, needed(hypothesis, found), reason))
+        number = hypothesis.needed(found, LEVEL / len(tested))
+        needed = math.nan if number is None else max(number, FEWEST)
+        verdicts.append(Verdict(Outcome.INCONCLUSIVE, reason, own, opposite, needed))
     return verdicts
 
 

@@ -88,15 +88,15 @@ def test_nothing_is_cut_off_however_long_the_words():
         row(effect=1.001, low=0.9995, high=1.002, bound=1.01, direction="same", paper_effect=NOTHING),
     )
     assert render(figure, "png").startswith(b"\x89PNG")
-    page, renderer = figure.bbox, figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    page = figure.bbox
     for axes in figure.axes:
-        box = axes.get_tightbbox(renderer)
+        box = axes.get_tightbbox()
         assert box is not None
         assert box.x0 >= page.x0 - 1
         assert box.x1 <= page.x1 + 1
         assert box.y0 >= page.y0 - 1
         assert box.y1 <= page.y1 + 1
-    rows = [figure.axes[place].get_tightbbox(renderer) for place in (0, 2, 4)]
+    rows = [figure.axes[place].get_tightbbox() for place in (0, 2, 4)]
     for upper, lower in pairwise(rows):
         assert upper is not None
         assert lower is not None
