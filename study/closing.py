@@ -11,6 +11,7 @@ import pandas as pd
 from study.compare_runs import Compared
 from study.comparison_report import FOLDER, PAGE, kept_verdicts
 from study.members import BY_TRAINING, Members
+from study.partner import undrawn
 from study.paths import OUTPUT_DIR_VARIABLE, default_output_dir
 from study.record import Record
 from study.report import closing_table
@@ -30,8 +31,8 @@ def print_run(outcome: Outcome) -> None:
         print(f"  {key:<{width}}  {value:.6g}")
     if "diverged" in tags:
         print(f"\nthe training diverged, and no landscape is drawn: {tags['diverged']}")
-    if "partner_diverged" in tags:
-        print(f"\nthe training of another seed diverged, so not drawn: {tags['partner_diverged']}")
+    if names := undrawn(tags):
+        print(f"\nthe training of another seed diverged, so not drawn: {', '.join(names)}")
     figures = sorted(name for name in record.files() if name.endswith(".png"))
     if figures:
         print("\nfigures:")

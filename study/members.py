@@ -11,6 +11,7 @@ from study.curvature import STEM as CURVATURE
 from study.flatness import STEM as MEASURES
 from study.kinds import LandscapeConfig
 from study.landscape.result import NATS, Landscape
+from study.partner import undrawn
 from study.record import Record
 from study.saved import saved_landscapes
 from study.source import TRAINING
@@ -71,7 +72,7 @@ class Member:
     @property
     def undrawn(self) -> list[str]:
         """Its landscapes that are not there, as the training of another seed diverged that they name."""
-        return self.record.read_json("state.json")["tags"].get("partner_diverged", "").split(", ")
+        return undrawn(self.record.read_json("state.json")["tags"])
 
     @property
     def loss_unit(self) -> str:

@@ -5,6 +5,7 @@ as a run of its own, with nothing to look at.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from study.config import StudyConfig
@@ -16,6 +17,20 @@ from study.keys import LARGEST_SEED
 from study.source import Source
 
 _FORM = re.compile(r"seed\+([1-9][0-9]{0,18})")  # as many digits as the largest seed has
+
+
+DIVERGED = "partner_diverged"
+"""Tag of a run whose partner's training diverged: the landscapes that are not there for it."""
+
+
+def undrawn_tag(landscapes: Sequence[str]) -> dict[str, str]:
+    """The tag of a run that could not make these landscapes."""
+    return {DIVERGED: ", ".join(landscapes)} if landscapes else {}
+
+
+def undrawn(tags: Mapping[str, str]) -> list[str]:
+    """The landscapes that a run could not make, by its tags."""
+    return tags[DIVERGED].split(", ") if DIVERGED in tags else []
 
 
 def is_partner(words: str) -> bool:

@@ -13,6 +13,7 @@ from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
 from study.members import BY_TRAINING
 from study.models import count_parameters
+from study.partner import undrawn
 from study.prepare import Prepared
 from study.record import Record
 
@@ -77,8 +78,8 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
         lines += [f"The weights are those of {about['tags']['checkpoint']}.", ""]
     if "partners" in about["tags"]:
         lines += [f"Other solutions that its landscapes are between: {about['tags']['partners']}.", ""]
-    if "partner_diverged" in tags:
-        said = f"no landscape {tags['partner_diverged']} is drawn"
+    if names := undrawn(tags):
+        said = f"no landscape {', '.join(names)} is drawn"
         lines += [f"**The training of another solution diverged**: {said}.", ""]
     final = [(key, values[key]) for key in BY_TRAINING if key in values]
     if final:

@@ -27,6 +27,7 @@ from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 from study.look import look, point_store
+from study.partner import undrawn, undrawn_tag
 from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
 from study.rescaled import FILE as RESCALED
@@ -119,8 +120,7 @@ def is_finished(record: Record) -> bool:
     tags = record.read_json("state.json")["tags"]
     diverged = "diverged" in tags
     about = record.read_json("run.json")
-    undrawn = tags.get("partner_diverged", "").split(", ")
-    names = [] if diverged else [name for name in about.get("landscapes", []) if name not in undrawn]
+    names = [] if diverged else [name for name in about.get("landscapes", []) if name not in undrawn(tags)]
     expected = {"config.yaml", "metrics.json", "report.md", *(f"landscapes/{name}.npz" for name in names)}
     if not diverged and about.get("settings", {}).get("curvature.name", "off") != "off":
         expected.add(f"{curvature.STEM}.npz")
@@ -183,12 +183,12 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     )
     broken: list[str] = []
     failed: list[Exception] = []
-    undrawn: list[str] = []
+    left_out: list[str] = []
     for landscape_name, landscape_config in config.landscape.items():
         words = set(landscape_config.weights_named.values())
         if not _is_evaluated(record, landscape_name) and words - named.keys():
             log.warning("landscape %s: a training that it needs diverged", landscape_name)
-            undrawn.append(landscape_name)
+            left_out.append(landscape_name)
             continue
         try:
             broken += _look(landscape_name, landscape_config, prepared, record, trained)
@@ -202,8 +202,7 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         _measure_flatness(config.measures, prepared, record, trained)
     if failed:
         raise failed[0]
-    if undrawn:
-        tags["partner_diverged"] = ", ".join(undrawn)
+    tags |= undrawn_tag(left_out)
     if broken:
         tags["self_check_failed"] = ", ".join(broken)
         log.warning("self-checks failed, do not trust these landscapes: %s", ", ".join(broken))
