@@ -91,7 +91,9 @@ def completed(landscape: Landscape, _config: TrajectoryConfig) -> Landscape:
 def measures(landscape: Landscape, _config: TrajectoryConfig) -> Mapping[str, float]:
     """What the plane shows of the path, beside what it would show of a random walk, and what it leaves out.
 
-    `explained_…` are fractions of the variance in the first and second component about each centre;
+    `explained_…` are fractions of the variance in the first and second component about each centre, and in
+    both; `random_walk_…` are those of a random walk of as many steps; `random_plane_about_solution` is the
+    fraction in two random filter-normalised directions (Li et al. 2018, section 7.1);
     `largest_distance` is the farthest checkpoint from the plane, as a fraction of ‖θ*−θ₀‖;
     `largest_projection_gap` is the largest |L(projection) − L(checkpoint)|, in the loss's unit. The
     roughness is the plane's.
@@ -102,10 +104,12 @@ def measures(landscape: Landscape, _config: TrajectoryConfig) -> Mapping[str, fl
         for source, shares in (("explained", about["shares"]), ("random_walk", about["random_walk"])):
             for component in (0, 1):
                 found[f"{source}_{component + 1}_about_{center}"] = shares[center][component]
+            found[f"{source}_about_{center}"] = sum(shares[center][:2])
     start = np.array([path["alpha"][0], path["beta"][0], path["distance"][0]])
     gap = np.abs(path["loss_at_projection"] - path["loss"])
     return {
         **found,
+        "random_plane_about_solution": about["random_plane"],
         "largest_distance": float(path["distance"].max() / np.linalg.norm(start)),
         "largest_projection_gap": float(gap.max()) if np.isfinite(gap).all() else np.inf,
         **roughness_measures(landscape),
@@ -126,7 +130,8 @@ def caption(config: TrajectoryConfig, about: Mapping[str, Any]) -> list[str]:
     far = max(found["distances"]) / math.hypot(*found["coordinates"][0], found["distances"][0])
     return [
         f"axes in L2 distance along the principal components of {len(about['updates'])} checkpoints about "
-        f"the {config.center}: {' + '.join(percent)} of the variance, {' + '.join(walk)} in a random walk",
+        f"the {config.center}: {' + '.join(percent)} of the variance, {' + '.join(walk)} in a random walk, "
+        f"{100 * found['random_plane']:.2g}% in two random directions",
         f"checkpoints lie up to {far:.2g} ‖θ*−θ₀‖ off the plane, so the path has not the loss below it",
     ]
 
@@ -140,12 +145,12 @@ KIND = Kind(
     measures=measures,
     measured=(
         *(
-            f"{source}_{component}_about_{center}"
+            f"{source}{component}_about_{center}"
             for source in ("explained", "random_walk")
-            for component in (1, 2)
+            for component in ("_1", "_2", "")
             for center in CENTERS
         ),
-        *("largest_distance", "largest_projection_gap"),
+        *("random_plane_about_solution", "largest_distance", "largest_projection_gap"),
         *ROUGHNESS,
         *EXTREMES,
     ),

@@ -16,6 +16,7 @@ Center = Literal["solution", "mean"]
 CENTERS: tuple[Center, ...] = get_args(Center)
 
 FEWEST = 3  # checkpoints that may span a plane
+RANDOM_SEED = 0  # of the directions of the random plane, the same for every training
 BLOCK = 2**22  # float64 entries of all checkpoints that are held at once, 32 MiB
 FLATTEST = 1e-12
 """Second over first variance, below which float64 products of the checkpoints hold no second direction."""
@@ -34,6 +35,8 @@ class Trajectory:
         shares: about each centre, the fraction of the variance that each component explains, (K − 1,)
             float64, largest first.
         random_walk: the same of a random walk of as many steps: what a claim must beat.
+        random_plane: the share of the variance about the solution that lies in the plane of two random
+            filter-normalised directions.
     """
 
     plane: Plane
@@ -42,6 +45,7 @@ class Trajectory:
     distances: np.ndarray
     shares: dict[Center, np.ndarray]
     random_walk: dict[Center, np.ndarray]
+    random_plane: float
 
 
 def principal_plane(
@@ -85,15 +89,18 @@ def principal_plane(
     plane = Plane.through(solution, delta, eta, name)
     coordinates, distances = project(checkpoints, plane)
     random_walk = {about: random_walk_shares(len(checkpoints) - 1, about) for about in CENTERS}
+    random = Plane.random(solution, seed=RANDOM_SEED, include_bias_and_norm=True)
+    random_plane = share_in_plane(checkpoints, random)
     about_it = {
         "center": center,
         "coordinates": coordinates.tolist(),
         "distances": distances.tolist(),
         "shares": {about: values.tolist() for about, values in shares.items()},
         "random_walk": {about: values.tolist() for about, values in random_walk.items()},
+        "random_plane": random_plane,
     }
     plane = replace(plane, provenance={**plane.provenance, "trajectory": about_it})
-    return Trajectory(plane, center, coordinates, distances, shares, random_walk)
+    return Trajectory(plane, center, coordinates, distances, shares, random_walk, random_plane)
 
 
 def project(checkpoints: Sequence[Weights], plane: Plane) -> tuple[np.ndarray, np.ndarray]:
@@ -121,6 +128,20 @@ def project(checkpoints: Sequence[Weights], plane: Plane) -> tuple[np.ndarray, n
         coordinates.append(at)
         distances.append(float(torch.linalg.vector_norm(difference)))
     return np.array(coordinates), np.array(distances)
+
+
+def share_in_plane(checkpoints: Sequence[Weights], plane: Plane) -> float:
+    """The share of the checkpoints' squared distances from the origin of a plane that lies in it, in [0, 1].
+
+    That is Σ‖projection of θᵢ − θ*‖² / Σ‖θᵢ − θ*‖² (Li et al. 2018, section 7.1).
+
+    Raises:
+        ValueError: see `project`.
+    """
+    _coordinates, distances = project(checkpoints, plane)
+    origin = plane.origin.flat
+    whole = sum(float(own @ own) for own in _differences(checkpoints, origin))
+    return max(1.0 - float((distances**2).sum()) / whole, 0.0)  # negative but by rounding
 
 
 def random_walk_shares(steps: int, center: Center) -> np.ndarray:

@@ -28,7 +28,13 @@ def trajectory(*splits: str) -> Landscape:
         path.values[f"{split}/loss"] = np.array([2.0, 1.0, 0.5]) + place
         path.values[f"{split}/loss_at_projection"] = np.array([3.0, 1.5, 0.5]) + place
     shares = {"solution": [0.8, 0.2], "mean": [0.7, 0.3]}
-    about = {"coordinates": PATH, "distances": [4.0, 1.0, 0.0], "shares": shares, "random_walk": shares}
+    about = {
+        "coordinates": PATH,
+        "distances": [4.0, 1.0, 0.0],
+        "shares": shares,
+        "random_walk": shares,
+        "random_plane": 0.01,
+    }
     made = landscape(
         {"alpha": ALPHA, "beta": BETA}, splits, provenance={"trajectory": about}, companions={"path": path}
     )

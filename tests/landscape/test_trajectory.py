@@ -13,7 +13,7 @@ from study.landscape.directions import Direction, random_direction
 from study.landscape.evaluate import evaluate
 from study.landscape.geometry import Plane
 from study.landscape.grid import Grid
-from study.landscape.trajectory import principal_plane, project, random_walk_shares
+from study.landscape.trajectory import principal_plane, project, random_walk_shares, share_in_plane
 from study.landscape.weights import Weights
 
 
@@ -143,7 +143,27 @@ def test_provenance_holds_the_trajectory_in_json():
     for center in ("solution", "mean"):
         np.testing.assert_array_equal(about["trajectory"]["shares"][center], found.shares[center])
         np.testing.assert_array_equal(about["trajectory"]["random_walk"][center], found.random_walk[center])
+    assert about["trajectory"]["random_plane"] == found.random_plane
     assert [axis["share"] for axis in about["directions"]] == found.shares["mean"][:2].tolist()
+
+
+def test_the_share_in_a_plane_is_that_of_the_squared_projections():
+    matrix = wandering()
+    weights = checkpoints_at(matrix)
+    found = principal_plane(weights)
+    assert share_in_plane(weights, found.plane) == pytest.approx(found.shares["solution"][:2].sum())
+    differences = matrix - matrix[-1]
+    delta, eta = (np.ones(23), np.arange(23.0))
+    axes = [Direction(torch.tensor(own), {}) for own in (delta, eta)]
+    basis, _triangle = np.linalg.qr(np.stack([delta, eta]).T)
+    expected = ((differences @ basis) ** 2).sum() / (differences**2).sum()
+    assert share_in_plane(weights, Plane.through(weights[-1], *axes)) == pytest.approx(expected)
+
+
+def test_random_directions_hold_next_to_nothing_of_a_path_in_many_dimensions():
+    """Two directions hold 2 of 20,000 dimensions' variance, ten thousandths, of a walk that knows them not."""
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(13, 20_000)), axis=0)
+    assert principal_plane(checkpoints_at(walk)).random_plane < 1e-3
 
 
 @pytest.mark.parametrize("center", ["solution", "mean"])
