@@ -18,7 +18,7 @@ from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
 from study.look import point_store
-from study.members import Member, Members
+from study.members import Member, Members, choice_key
 from study.reading import Reading
 from study.record import Record
 from study.rescaled import FILE as RESCALED
@@ -49,8 +49,11 @@ class Pair:
         return f"{self.start.record.config_hash}_{self.end.record.config_hash}"
 
     def differs_in(self, key: str) -> bool:
-        """Whether the two have different values of a setting."""
-        return self.start.settings.get(key) != self.end.settings.get(key)
+        """Whether the two have different values of a setting, and not by another choice for its section."""
+        start, end = self.start.settings, self.end.settings
+        choice = choice_key(key, start)
+        alike = choice is None or start[choice] == end.get(choice)
+        return alike and start.get(key) != end.get(key)
 
     def told_apart(self, members: Members) -> dict[str, Any]:
         """Both runs, by hash and by every setting in which the members differ: pairs may share a minimum."""

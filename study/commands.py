@@ -19,6 +19,7 @@ study ui [--port N] [--host H] [output_dir=FOLDER]: the MLflow UI on the store o
 """
 REPRODUCE_HELP = """\
 study reproduce NAME [KEY=VALUE ...]: run the study sweeps/NAME.yaml, with overrides if there are any
+study reproduce NAME scale=paper: the same in the setting of its paper (needs a GPU: training.device=cuda)
 study reproduce --list: name, question, source and cost of each
 """
 COMPARE_HELP = """\
@@ -41,20 +42,24 @@ def reproduce(arguments: Sequence[str]) -> None:
         print(REPRODUCE_HELP, end="")
         return
     from study.refusals import refusing
-    from study.studies import find_study, studies
+    from study.studies import SMALL, at_paper_scale, find_study, studies
 
     if list(arguments) == ["--list"]:
         for study in studies():
             print(f"{study.name}\n    {study.question}\n    source: {study.source}\n    cost: {study.cost}")
+            if (paper := at_paper_scale(study)) is not None:
+                print(f"    scale=paper: {paper.setting} {paper.cost}")
         return
     if not arguments or arguments[0].startswith("-"):
         refuse(
             f"study reproduce takes the NAME of a study, or --list, got {' '.join(arguments) or 'nothing'}"
         )
-    name, *overrides = arguments
+    name, *rest = arguments
+    scales = [word.removeprefix("scale=") for word in rest if word.startswith("scale=")]
+    overrides = [word for word in rest if not word.startswith("scale=")]
     with refusing(overrides):
-        found = find_study(name)
-        status = run_sweep([f"+sweeps={found.name}", *_overrides("reproduce NAME", overrides)])
+        found = find_study(name, (scales or [SMALL])[-1])
+        status = run_sweep([found.override, *_overrides("reproduce NAME", overrides)])
     sys.exit(status)
 
 

@@ -191,18 +191,35 @@ class Members:
 
     def _words(self, run: Member, keys: Sequence[str]) -> str:
         every = (*self.keys, *self.seeds)
-        return ", ".join(f"{short(key, every)} {_word(run.settings.get(key))}" for key in keys)
+        own = [key for key in keys if key in run.settings]
+        return ", ".join(f"{short(key, every)} {_word(run.settings[key])}" for key in own)
 
 
 def differing_keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in which settings differ. A section that was chosen anew is named once, by its choice.
+    """The keys in which settings differ.
 
-    Where `optimizer.name` differs, keys of that section which not all of them have are no difference of their
-    own; the same holds for landscapes that not all of them have.
+    A key counts where runs differ in it that have the same choice for its section (`optimizer.name`, a
+    landscape's `kind`), so that a section chosen anew is named by its choice alone, and not by the keys that
+    come with it.
     """
     names = list(dict.fromkeys(name for each in settings for name in each))
-    shared = [name for name in names if all(name in each for each in settings)]
-    return [name for name in shared if len({repr(each[name]) for each in settings}) > 1]
+    return [name for name in names if _differs(name, settings)]
+
+
+def choice_key(name: str, settings: Mapping[str, Any]) -> str | None:
+    """The key of the choice that a key came with: `optimizer.name` for `optimizer.momentum`."""
+    section = name.rpartition(".")[0]
+    keys = (f"{section}.name", f"{section}.kind")
+    return next((key for key in keys if key in settings and key != name), None)
+
+
+def _differs(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    values: dict[str, set[str]] = {}
+    for each in settings:
+        if name in each:
+            choice = choice_key(name, each)
+            values.setdefault(repr(choice and each[choice]), set()).add(repr(each[name]))
+    return any(len(own) > 1 for own in values.values())
 
 
 def short(key: str, keys: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from study.errors import ConfigError
 from study.resolve import CONFIG_NAME, prepare_hydra
+from study.studies import Study, chosen_study
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -43,12 +44,12 @@ class Multirun:
 
     Attributes:
         combinations: in the order of the sweep, the last key fastest.
-        study: name of the ready-made study that it is, if it is one.
+        study: the ready-made study that it is, if it is one.
         launcher: name of Hydra's launcher.
     """
 
     combinations: tuple[Combination, ...]
-    study: str | None
+    study: Study | None
     launcher: str
     _shared: DictConfig
 
@@ -76,7 +77,7 @@ class Multirun:
                     del config["hydra"]
                 combinations.append(Combination(job, config, hydra))
             choices = shared.hydra.runtime.choices
-            yield cls(tuple(combinations), choices.get("sweeps"), choices["hydra/launcher"], shared)
+            yield cls(tuple(combinations), chosen_study(choices), choices["hydra/launcher"], shared)
 
     def launch(self, combinations: Sequence[Combination], task: Task) -> None:
         """Have Hydra's launcher run `task` on the configuration of each combination.

@@ -24,7 +24,7 @@ from study.prepare import prepare
 from study.record import SWEEPS, Record, State, now
 from study.resolve import resolved
 from study.run import is_finished, make_tracker, marking_bad_ends, progress
-from study.studies import Study, find_study
+from study.studies import Study
 from study.tracking.tracker import PatientTracker, Tracker
 from study.training.data import DataSet
 
@@ -80,7 +80,7 @@ def sweep(overrides: Sequence[str]) -> SweepOutcome:
     with Multirun.open(overrides) as multirun:
         jobs = check_all(multirun.combinations)
         config = jobs[0].config
-        study = find_study(multirun.study) if multirun.study else None
+        study = multirun.study
         record = Record.at(config.output_dir, _sweep_hash(jobs, study), SWEEPS)
         tracker = PatientTracker(make_tracker(config.tracking, config.output_dir))
         with record.lock(waiting=lambda: log.warning("another process runs this sweep: waiting for it")):
@@ -142,7 +142,7 @@ def _about(jobs: Sequence[Planned], study: Study | None, config: StudyConfig) ->
     hashes = [job.record.config_hash for job in jobs]
     swept = _swept(jobs)
     words = [f"{key.lstrip('+').rpartition('.')[2]} {','.join(values)}" for key, values in swept.items()]
-    name = " · ".join([study.name if study else "sweep", *words])
+    name = " · ".join([study.title if study else "sweep", *words])
     members = ", ".join(hashes)
     if len(members) > LONGEST_TAG:
         members = f"{len(hashes)} runs, listed in comparison/runs.csv"
@@ -254,7 +254,7 @@ def _conclude(
                 record,
                 progress,
             )
-            about = {"Question": study.question, "Source": study.source} if study else {}
+            about = _asked(study) if study else {}
             title = record.read_json("run.json")["name"]
             keep_comparison(record, comparison, config.claims, title=title, about=about, failed=failed)
             record.log({"runs/finished": float(len(finished)), "runs/failed": float(len(failed))})
@@ -269,6 +269,11 @@ def _conclude(
         tracker.mirror(own)
     tracker.link(record, begun)
     return SweepOutcome(record, members, failed, repeated, tracker.address() if mirrored else None)
+
+
+def _asked(study: Study) -> dict[str, str]:
+    """What the page says first of a study."""
+    return {"Question": study.question, "Source": study.source, "Setting": study.setting}
 
 
 def _why_unfinished(record: Record) -> str | None:

@@ -72,6 +72,15 @@ def test_only_runs_that_differ_in_one_setting_are_paired(members):
     assert len(pairs) == 4  # the sides of the square, not its diagonals
 
 
+def test_optimizers_are_paired_whatever_comes_with_them(members):
+    """The learning rate comes with the choice; the momentum, in which two runs of SGD differ, counts."""
+    found = members(*[(f"optimizer={name}",) for name in ("plain_sgd", "sgd", "adam")])
+    assert found.keys == ("optimizer.name", "optimizer.momentum")
+    pairs, _beyond = choose_pairs(found, 10)
+    plain, heavy, adam = "optimizer sgd, momentum 0", "optimizer sgd, momentum 0.9", "optimizer adam"
+    assert sorted(names(found, pairs)) == sorted([(plain, heavy), (plain, adam), (heavy, adam)])
+
+
 def test_seeds_alone_are_paired_each_with_the_next(members):
     found = members(("seed=0",), ("seed=2",), ("seed=1",))
     pairs, _beyond = choose_pairs(found, 10)

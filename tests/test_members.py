@@ -21,7 +21,15 @@ def test_a_key_that_is_the_same_in_all_is_no_difference():
 def test_a_choice_is_named_once_and_not_by_the_keys_that_it_brings():
     adam = {"optimizer.name": "adam", "optimizer.learning_rate": 0.001, "optimizer.eps": 1e-8}
     sgd = {"optimizer.name": "sgd", "optimizer.learning_rate": 0.05, "optimizer.momentum": 0.9}
-    assert differing_keys([adam, sgd]) == ["optimizer.name", "optimizer.learning_rate"]
+    assert differing_keys([adam, sgd]) == ["optimizer.name"]
+    fast = adam | {"optimizer.learning_rate": 0.01}
+    assert differing_keys([adam, fast, sgd]) == ["optimizer.name", "optimizer.learning_rate"]
+
+
+def test_a_key_that_only_one_choice_has_tells_its_runs_apart():
+    adam = {"optimizer.name": "adam", "optimizer.eps": 1e-8}
+    plain, heavy = ({"optimizer.name": "sgd", "optimizer.momentum": value} for value in (0.0, 0.9))
+    assert differing_keys([adam, plain, heavy]) == ["optimizer.name", "optimizer.momentum"]
 
 
 def test_one_and_true_and_one_as_a_float_are_apart():

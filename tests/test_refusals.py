@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from study import __version__, cli
+from study.studies import studies
 
 TINY = [
     "data.train_examples=64",
@@ -21,6 +22,7 @@ TINY = [
     "landscape=[]",
     "tracking=none",
 ]
+STUDIES = ", ".join(study.name for study in studies())
 OWN_CODE = """
 import torch
 from torch import nn
@@ -131,13 +133,13 @@ MISTAKES = {
     "landscape=[contor]": "landscape must be one of contour, curve, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got 'contor' (did you mean 'contour'?)",
     "training/schedule=cosin": "training/schedule must be one of constant, cosine, milestones, step, got 'cosin' (did you mean 'cosine'?)",
     "optimiser=adam": "optimiser is no key of the configuration (did you mean 'optimizer'?)",
-    "+sweeps=bach_size": "sweeps must be one of batch_size, blog_2021, instability, got 'bach_size' (did you mean 'batch_size'?)",
+    "+sweeps=bach_size": f"sweeps must be one of {STUDIES}, got 'bach_size' (did you mean 'batch_size'?)",
     "optimizer=null": "optimizer must be given one of its choices, got nothing",
     "optimizer=sam optimizer@optimizer.base=sam": "optimizer.base must be an optimiser of one gradient an update, got 'sam'\n",
-    "optimizer=sam optimizer@optimizer.base=adm": "optimizer must be one of adadelta, adagrad, adam, adamw, rmsprop, sam, sgd, got 'adm' (did you mean 'adam'?)\n",
+    "optimizer=sam optimizer@optimizer.base=adm": "optimizer must be one of adadelta, adagrad, adam, adamw, plain_sgd, rmsprop, sam, sgd, got 'adm' (did you mean 'adam'?)\n",
     "optimizer=sam optimizer@optimizer.base=null": "optimizer@optimizer.base must be given one of its choices, got nothing\n",
     "optimizer=sam optimizer.base.name=adam": "optimizer.base.name is set by optimizer@optimizer.base=CHOICE: must be sgd, got 'adam'\n",
-    "optimizer=[adam,sgd]": "optimizer must be one of adadelta, adagrad, adam, adamw, rmsprop, sam, sgd, got '[adam,sgd]'\n",
+    "optimizer=[adam,sgd]": "optimizer must be one of adadelta, adagrad, adam, adamw, plain_sgd, rmsprop, sam, sgd, got '[adam,sgd]'\n",
     "tracking=http://there/x": "tracking must be one of local, none, server, got 'http://there/x'\n",
     "landscape=[null]": "landscape must be a list of choices of contour, curve, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got '[null]'\n",
     "+data=mnist": "data must be chosen once, as data=CHOICE without +\n",
@@ -205,7 +207,9 @@ MISTAKES = {
     "show --all=3": "'--all=3' must be KEY=VALUE: study show takes nothing else\n",
     "reproduce": "study reproduce takes the NAME of a study, or --list, got nothing\n",
     "reproduce --lists": "study reproduce takes the NAME of a study, or --list, got --lists\n",
-    "reproduce bach_size": "NAME must be one of batch_size, blog_2021, instability, got 'bach_size'",
+    "reproduce bach_size": f"NAME must be one of {STUDIES} (did you mean 'batch_size'?), got 'bach_size'",
+    "reproduce batch_size scale=paper": "scale must be small for batch_size, which has no other, got 'paper'\n",
+    "reproduce dinh_2017 scale=large": "scale must be small or paper, got 'large'\n",
     "reproduce batch_size epochs": "'epochs' must be KEY=VALUE: study reproduce NAME takes nothing else\n",
     "reproduce batch_size training.batch_size=0": "training.batch_size must be at least 1, got 0 (in the job ",
     "compare": "RUN must name at least two runs that are finished, got 'none'\n",

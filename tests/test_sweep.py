@@ -404,8 +404,7 @@ def with_claims(tmp_path: Path) -> Callable[..., tuple[str, str]]:
     return of
 
 
-def test_a_sweep_with_claims_ends_in_verdicts(drawn: Sweep, with_claims, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sweep_module, "find_study", lambda _name: None)
+def test_a_sweep_with_claims_ends_in_verdicts(drawn: Sweep, with_claims):
     jobs = ("training.batch_size=8,32", "seed=0,1,2,3,4", "comparison.pairs=10")
     record = drawn(*with_claims(), *jobs).record
     worse, apart = rows(record, "verdicts")
@@ -429,7 +428,6 @@ def test_a_sweep_with_claims_ends_in_verdicts(drawn: Sweep, with_claims, monkeyp
 
 
 def test_other_claims_are_judged_anew_over_the_same_runs(swept: Sweep, with_claims, monkeypatch):
-    monkeypatch.setattr(sweep_module, "find_study", lambda _name: None)
     monkeypatch.setattr(comparison_report, "verdicts_figure", lambda *_rest, **_settings: None)
     first = swept(*with_claims("train/loss"), *SQUARE)
     second = swept(*with_claims("test/loss"), *SQUARE)

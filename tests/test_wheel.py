@@ -92,7 +92,7 @@ def test_the_wheel_runs_away_from_the_checkout(installed, tmp_path):
     helped = called(sys.executable, "-m", "study", "--help", folder=tmp_path, **path)
     assert helped.returncode == 0
     assert "cnn, custom, lenet, mlp" in helped.stdout
-    assert "(study reproduce NAME): batch_size, blog_2021, instability" in helped.stdout
+    assert "(study reproduce NAME): ainsworth_2022, batch_size, blog_2021, dinh_2017" in helped.stdout
     assert f"Results go to {tmp_path}/outputs" in helped.stdout
 
     small = ("data.train_examples=64", "data.test_examples=32", "model=mlp", "model.widths=[8]")

@@ -116,7 +116,7 @@ class Objective:
                     raise ValueError("the loss must give one value for each example, it gives their mean")
                 return value
 
-            with torch.no_grad(), _without_warnings_of_jit():
+            with torch.no_grad(), _without_warnings_of_torch():
                 found.append(jvp(losses, (weights.named,), (along,))[1].double())
         return torch.cat(found)
 
@@ -157,7 +157,7 @@ class Objective:
 
         def product(vector: np.ndarray) -> np.ndarray:
             given = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1))
-            with torch.no_grad(), _without_warnings_of_jit():
+            with torch.no_grad(), _without_warnings_of_torch():
                 found = operator @ given.to(weights.flat.device, operator.dtype)
             return found.double().cpu().numpy()
 
@@ -204,7 +204,7 @@ def _curvlinops() -> Any:
         ImportError: saying how it is installed.
     """
     try:
-        with _without_warnings_of_jit():
+        with _without_warnings_of_torch():
             import curvlinops
     except ModuleNotFoundError as error:
         raise ImportError("curvature needs curvlinops: pip install 'landscape-study[hessian]'") from error
@@ -212,8 +212,12 @@ def _curvlinops() -> Any:
 
 
 @contextmanager
-def _without_warnings_of_jit() -> Iterator[None]:
-    """Within, nothing is said of `torch.jit`, which torch's own jvp uses, and what curvlinops imports."""
+def _without_warnings_of_torch() -> Iterator[None]:
+    """Within, nothing is said of `torch.jit`, which torch's own jvp uses, and what curvlinops imports.
+
+    Nor of operators that torch batches one by one, such as the pooling of a channels-last network.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
         yield
