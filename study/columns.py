@@ -2,6 +2,7 @@
 
 from study.analysis.connectivity import BARRIERS
 from study.analysis.curvature import MEASURED
+from study.analysis.over_directions import summary_names
 from study.between import SPLITS
 from study.config import StudyConfig
 from study.config_curvature import HESSIAN, TopConfig
@@ -24,7 +25,10 @@ def columns(config: StudyConfig) -> set[str]:
     """
     found = {*BY_TRAINING, "gap/loss", *(f"gap/{score}" for score in SCORES)}
     for name, own in config.landscape.items():
-        found |= {f"{name}/{split}/{measure}" for split in own.splits for measure in KINDS[own.kind].measured}
+        measures = set(KINDS[own.kind].measured)
+        if len(own.draws) > 1:
+            measures = {each for measure in measures for each in summary_names(measure)}
+        found |= {f"{name}/{split}/{measure}" for split in own.splits for measure in measures}
     if isinstance(config.curvature, TopConfig):
         for matrix in config.curvature.matrices:
             prefix = CURVATURE if matrix == HESSIAN else f"{CURVATURE}/{matrix}"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from study import build
 from study.analysis.connectivity import barriers
+from study.analysis.over_directions import SPREAD
 from study.analysis.rank import rank_correlation
 from study.between import SPLITS, Pair, choose_pairs, join, why_not
 from study.config import ComparisonConfig
@@ -324,7 +325,7 @@ def _measures(members: Members, table: pd.DataFrame) -> list[str]:
         for column in table.columns
         if column.partition("/")[0] in names
         and column.rpartition("/")[2] not in FLAGS
-        and not column.endswith("_standard_error")
+        and not column.endswith(("_standard_error", *SPREAD))
     ]
 
 

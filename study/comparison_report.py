@@ -8,6 +8,7 @@ from io import BytesIO
 
 import pandas as pd
 
+from study.analysis.over_directions import SPREAD
 from study.analysis.verdicts import FEWEST
 from study.claims import Judged, metrics, table, verdicts
 from study.compare import FLAGS, Comparison, LeftOut
@@ -193,7 +194,7 @@ def _means(groups: pd.DataFrame) -> pd.DataFrame:
     if groups.empty:
         return groups
     every = [name.removesuffix(" mean") for name in groups.columns if name.endswith(" mean")]
-    names = [name for name in every if name.rpartition("/")[2] not in FLAGS]
+    names = [name for name in every if name.rpartition("/")[2] not in FLAGS and not name.endswith(SPREAD)]
     shown = {}
     for _place, row in groups.iterrows():
         header = f"{row['configuration']} (n = {row['runs']})"

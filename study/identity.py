@@ -12,6 +12,8 @@ from study.keys import hashed
 NUMERICS_VERSION = 4  # raised by every change that gives other numbers from the same configuration
 HASH_LENGTH = 16
 TRAINING_SECTIONS = ("data", "model", "optimizer", "training")
+LATER = {"replicates": 1}
+"""Keys of landscapes that came later, with the values that leave a run what it was: no hash holds these."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def identify(
     content = {
         "training": training,
         "checkpoint": checkpoint,
-        "landscape": _by_content(plain["landscape"], named),
+        "landscape": _by_content(_as_before(plain["landscape"]), named),
         "evaluation": plain["evaluation"],
     }
     for section in ("curvature", "measures"):
@@ -86,6 +88,14 @@ def identify(
         content["rescale"] = plain["rescale"]
     checkpoints = training if trained_here else {"checkpoint": checkpoint}
     return Identity(digest(content), digest(checkpoints), content)
+
+
+def _as_before(landscapes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Landscapes without the keys that came later, where these have the values of the time before."""
+    return {
+        name: {key: value for key, value in own.items() if key not in LATER or value != LATER[key]}
+        for name, own in landscapes.items()
+    }
 
 
 def _by_content(tree: Any, named: Mapping[str, str]) -> Any:

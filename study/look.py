@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
+import pandas as pd
+
+from study.analysis.over_directions import replicated, replicates, summarised
 from study.config_evaluation import EvaluationConfig
 from study.identity import NUMERICS_VERSION
 from study.keys import hashed
@@ -46,7 +50,7 @@ def look(
     store: PointStore | None = None,
     on_point: Callable[[int, int], None] | None = None,
 ) -> Look:
-    """Evaluate a landscape, and check it.
+    """Evaluate a landscape, and check it: each of its replicates, where its directions are drawn repeatedly.
 
     Args:
         config: of the landscape.
@@ -57,6 +61,46 @@ def look(
         store: of finished points.
         on_point: called with (points done, points in all).
     """
+    seen = []
+    for place, own in enumerate(config.draws):
+        counted = None if on_point is None else partial(_counted, on_point, place, len(config.draws))
+        seen.append(_look(own, evaluation, trained, executor, threads, store, counted))
+    if len(seen) == 1:
+        return seen[0]
+    landscape = replicated([own.landscape for own in seen])
+    return Look(landscape, summarised([own.measures for own in seen]))
+
+
+def tables(landscape: Landscape) -> dict[str, pd.DataFrame]:
+    """A row a point of the landscape (``) and of each companion, by the suffix of the file.
+
+    Those of replicates are together in one table, which then has a column `replicate`, from 0.
+    """
+    own = replicates(landscape)
+    if len(own) > 1:
+        frames = [each.to_frame() for each in own]
+        for place, frame in enumerate(frames):
+            frame.insert(0, "replicate", place)
+        return {"": pd.concat(frames, ignore_index=True)}
+    beside = {f".{name}": other.to_frame() for name, other in landscape.companions.items()}
+    return {"": landscape.to_frame(), **beside}
+
+
+def _counted(on_point: Callable[[int, int], None], place: int, of: int, done: int, total: int) -> None:
+    """Say how many points are done of several landscapes of as many points, from those of one of them."""
+    on_point(place * total + done, of * total)
+
+
+def _look(
+    config: LandscapeConfig,
+    evaluation: EvaluationConfig,
+    trained: Trained,
+    executor: Executor,
+    threads: int,
+    store: PointStore | None,
+    on_point: Callable[[int, int], None] | None,
+) -> Look:
+    """One landscape; the arguments are those of `look`."""
     kind = KINDS[config.kind]
     with using_threads(threads):
         geometry = kind.geometry(config, trained)

@@ -5,6 +5,7 @@ from typing import Any
 
 from study import curvature, flatness
 from study.analysis.curvature import Curvature
+from study.analysis.over_directions import SPREAD
 from study.config import CustomDataConfig, StudyConfig
 from study.config_measures import FlatnessConfig
 from study.figures.export import render
@@ -122,11 +123,15 @@ def broken_checks(name: str, values: dict[str, float]) -> list[str]:
 
 
 def closing_table(record: Record) -> list[tuple[str, float]]:
-    """What a finished run shows on the terminal: the end of training, and each landscape's measures."""
+    """What a finished run shows on the terminal: the end of training, and each landscape's measures.
+
+    Of measures over several directions, the means.
+    """
     values = record.latest()
     shown = [(key, values[key]) for key in BY_TRAINING if key in values]
     skipped = ("train/", "test/", "weights/", "training/")
-    return shown + [item for item in values.items() if not item[0].startswith(skipped)]
+    rest = [item for item in values.items() if not item[0].startswith(skipped)]
+    return shown + [item for item in rest if not item[0].endswith(SPREAD)]
 
 
 def _subject(prepared: Prepared) -> str:

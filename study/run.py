@@ -26,7 +26,7 @@ from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
-from study.look import look, point_store
+from study.look import look, point_store, tables
 from study.partner import undrawn, undrawn_tag
 from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
@@ -263,11 +263,8 @@ def _look(
     landscape = Landscape.from_bytes(record.read(f"{stem}.npz"))
     measures = record.read_json(f"{stem}.json")["measures"]
     record.log({f"{name}/{key}": float(value) for key, value in measures.items()})
-    for suffix, own in {
-        "": landscape,
-        **{f".{key}": own for key, own in landscape.companions.items()},
-    }.items():
-        record.write(f"{stem}{suffix}.csv", own.to_frame().to_csv(index=False))
+    for suffix, table in tables(landscape).items():
+        record.write(f"{stem}{suffix}.csv", table.to_csv(index=False))
     caption = report.caption(config, landscape, prepared)
     broken = report.broken_checks(name, record.latest())
     warning = f"Not to be trusted: {', '.join(broken)} failed" if broken else None

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from omegaconf import OmegaConf
 
 from study.config import NAMES, AugmentationConfig, DataConfig
+from study.identity import LATER
 from study.kinds import KINDS, LandscapeConfig
 from study.models import MODELS, ModelConfig
 from study.record import Record
@@ -37,15 +38,17 @@ def saved_model(record: Record) -> ModelConfig:
 
 
 def saved_landscapes(record: Record) -> dict[str, LandscapeConfig]:
-    """The landscapes of a run, by name.
+    """The landscapes of a run, by name; keys that came later have the values of the time before.
 
     Raises:
         ValueError: if the record is of another version of this project.
     """
-    return {
-        name: _filled(KINDS[tree["kind"]].schema, tree, record)
-        for name, tree in _tree(record)["landscape"].items()
-    }
+    found = {}
+    for name, tree in _tree(record)["landscape"].items():
+        schema = KINDS[tree["kind"]].schema
+        later = {key: value for key, value in LATER.items() if key in {own.name for own in fields(schema)}}
+        found[name] = _filled(schema, {**later, **tree}, record)
+    return found
 
 
 def _tree(record: Record) -> dict[str, Any]:

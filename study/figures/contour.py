@@ -175,7 +175,7 @@ def draw_plane(
                 negative_linestyles="solid",
             )
         if scale.below(np.where(cells.drawn, shown, np.nan)).any():
-            handles.append(Patch(color=colours(0.0), label="loss 0, below the scale"))
+            handles.append(Patch(color=colours(0.0), label=f"{drawn.short} 0, below the scale"))
         handles += _beyond(plane, chosen, drawn)
     handles += _draw_evaluated(axes, x, y, cells)
     draw_marks(axes, marks(plane))

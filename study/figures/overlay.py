@@ -66,7 +66,7 @@ def draw_curve(
         y: the values, (n,); NaN where there is none.
         lost: whether a value is known not to be finite, (n,).
         limits: of the vertical axis.
-        look: colour, marker, line style, and their sizes.
+        look: colour, marker (or None), line style, and their sizes.
 
     Returns:
         an entry for the legend, if a value of 0 is drawn at the edge of a logarithmic axis.
@@ -75,7 +75,8 @@ def draw_curve(
     zero = limits.log & (y <= 0)
     y = np.where(zero, limits.low, y)
     spacing = max(1, len(y) // 6)
-    shift = 2 * MARKERS.index(look["marker"]) % spacing  # markers of two configurations seldom coincide
+    place = MARKERS.index(look["marker"]) if look["marker"] else 0
+    shift = 2 * place % spacing  # markers of two configurations seldom coincide
     axes.plot(x, y, label=label, gid=label, zorder=3, markevery=(shift, spacing), **look)
     for at, mark in (
         (known & ~_beside(known), {"marker": "o", "markersize": look["markersize"]}),

@@ -9,7 +9,7 @@ from study.figures.marks import Cells, Mark
 from study.figures.style import COLOURS, UNITS, unit
 from study.landscape.result import Landscape
 
-Value = Literal["loss", "accuracy", "eigenvalue_ratio"]
+Value = Literal["loss", "accuracy", "eigenvalue_ratio", "loss_standard_deviation"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,9 @@ QUANTITIES: dict[Value, Quantity] = {
     # linear: all small ratios say the same, that the loss is nearly convex
     "eigenvalue_ratio": Quantity(
         "eigenvalue_ratio", COLOURS.ratio_map, log=False, lost=UNITS["eigenvalue_ratio"]
+    ),
+    "loss_standard_deviation": Quantity(
+        "loss_standard_deviation", COLOURS.spread_map, lost="loss along some direction"
     ),
 }
 

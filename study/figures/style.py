@@ -45,6 +45,7 @@ class Colours:
         loss_map: the colour map of the loss; perceptually uniform, dark is low.
         accuracy_map: the colour map of the accuracy; perceptually uniform, another than that of the loss.
         ratio_map: the colour map of the eigenvalue ratio; perceptually uniform, another than both.
+        spread_map: the colour map of how far losses differ; perceptually uniform, another than all of them.
     """
 
     loss: str = "#0072B2"
@@ -57,6 +58,7 @@ class Colours:
     loss_map: str = "viridis"
     accuracy_map: str = "cividis"
     ratio_map: str = "plasma"
+    spread_map: str = "magma"
 
 
 COLOURS = Colours()
@@ -73,11 +75,14 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "d")
 HATCHES = ("////", "\\\\\\\\", "xxxx", "....")
 """Hatches of the splits where they diverge, in order."""
 
+LOSSES: dict[str, str] = {"loss": "loss", "loss_standard_deviation": "SD of loss"}
+"""What each value in the loss's unit is called on an axis or a colour bar, before that unit."""
+
 UNITS: dict[str, str] = {
     "accuracy": "accuracy (%)",
     "eigenvalue_ratio": "|λmin / λmax|",
 }
-"""What each value but the loss is called on an axis or a colour bar."""
+"""What each other value is called there."""
 
 GREEK: dict[str, str] = {"alpha": "α", "beta": "β"}
 """What each axis of a landscape is called in a picture; an axis of another name keeps it."""
@@ -128,14 +133,14 @@ def unit(value: str, loss_unit: str, split: str = "") -> str:
     """What a value is called on an axis or a colour bar.
 
     Args:
-        value: the loss, or one of `UNITS`.
+        value: one of `LOSSES` or of `UNITS`.
         loss_unit: what the loss of an example is counted in.
         split: stands before it where one is given.
     """
     per_example = (
         f"{NATS} per example" if loss_unit == NATS else loss_unit
     )  # an error is one example's anyway
-    named = f"loss ({per_example})" if value == "loss" else UNITS[value]
+    named = f"{LOSSES[value]} ({per_example})" if value in LOSSES else UNITS[value]
     return f"{split} {named}".strip()
 
 

@@ -1,6 +1,6 @@
 """What a landscape kind is: its configuration, its geometry, its measures and its figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,11 @@ class LandscapeConfig:
     def files_named(self) -> list[tuple[str, str]]:
         """The files of directions that the configuration names: the key and the path of each."""
         return []
+
+    @property
+    def draws(self) -> Sequence["LandscapeConfig"]:
+        """The landscapes that it stands for: itself, or one for each draw of its directions."""
+        return [self]
 
     @property
     def read_alike(self) -> dict[str, Any]:

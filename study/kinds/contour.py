@@ -8,12 +8,13 @@ from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.kinds.base import Kind
 from study.kinds.directed import BasinConfig
 from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, caption, geometry, grid
-from study.kinds.drawing import PlaneDrawing
+from study.kinds.replicated import ReplicatedConfig
+from study.kinds.replicated_drawing import ReplicatedPlaneDrawing
 from study.landscape.result import Landscape
 
 
 @dataclass
-class ContourConfig(BasinConfig, DirectedPlaneConfig):
+class ContourConfig(BasinConfig, ReplicatedConfig, DirectedPlaneConfig):
     """A plane through the solution, and the basin there."""
 
 
@@ -36,7 +37,7 @@ KIND = Kind(
     measures=measures,
     measured=(*BASIN_OF_PLANE, "level_set_area", *ROUGHNESS, *EXTREMES),
     alike=alike,
-    drawing=PlaneDrawing(LABELS),
+    drawing=ReplicatedPlaneDrawing(LABELS),
     caption=caption,
     needs=lambda config: config.needs,
 )

@@ -102,13 +102,19 @@ class DirectedConfig(OneSolutionConfig):
     def direction_words(self, about: Mapping[str, Any]) -> list[str]:
         """For a caption: what the directions are, how they are scaled, and how long they are."""
         norms = ", ".join(f"{own['relative_norm']:.3g}" for own in about["directions"])
-        words = [f"‖direction‖/‖θ*‖ = {norms}"]
+        whose = "of the first " if len(self.draws) > 1 else ""
+        words = [f"{whose}‖direction‖/‖θ*‖ = {norms}"]
         if any(spec.kind == "gaussian" for spec in self.specs):
             scaled = "no" if self.normalization == "none" else self.normalization
-            words.insert(0, f"{scaled} normalization, direction seed {self.direction_seed}")
+            words.insert(0, f"{scaled} normalization, {self.seed_words}")
         if any(spec.kind != "gaussian" for spec in self.specs):
             words.insert(0, f"along {' and '.join(map(_said, about['directions']))}")
         return [", ".join(words)]
+
+    @property
+    def seed_words(self) -> str:
+        """For a caption: what the Gaussian directions are drawn from."""
+        return f"direction seed {self.direction_seed}"
 
     @property
     def direction_alike(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ class PlaneDrawing(Drawing):
         from study.figures.surface import surface_figure
 
         drawn = {}
-        for suffix, split, of_split in _by_split(landscape, title):
+        for suffix, split, of_split in by_split(landscape, title):
             for name, figure in ((suffix, contour_figure), (f"{suffix}.surface", surface_figure)):
                 drawn[name] = figure(
                     landscape,
@@ -185,7 +185,7 @@ class PlaneDrawing(Drawing):
                 value=value,
                 paths={label: path for label, path in paths.items() if path is not None},
             )
-            for suffix, split, of_split in _by_split(first, title)
+            for suffix, split, of_split in by_split(first, title)
         }
 
 
@@ -209,7 +209,7 @@ class TrajectoryDrawing(PlaneDrawing):
         shares, random_walk = (
             {center: np.array(own) for center, own in about[key].items()} for key in ("shares", "random_walk")
         )
-        for suffix, split, of_split in _by_split(landscape, title):
+        for suffix, split, of_split in by_split(landscape, title):
             path = landscape.companions["path"].split(split)
             (updates,) = path.axes.values()
             drawn[f"{suffix}.path"] = trajectory_figure(
@@ -274,7 +274,7 @@ class HessianMapDrawing(PlaneDrawing):
 
         drawn = {}
         values: tuple[tuple[str, Value], ...] = (("", "eigenvalue_ratio"), (".loss", "loss"))
-        for suffix, split, of_split in _by_split(landscape, title):
+        for suffix, split, of_split in by_split(landscape, title):
             for ending, value in values:
                 drawn[f"{suffix}{ending}"] = contour_figure(
                     landscape,
@@ -309,7 +309,7 @@ def _names_at(place: tuple[float, ...], landscapes: Iterable[Landscape]) -> str:
     return " or ".join(names) if len(names) < 3 else "the weights looked at"
 
 
-def _by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
+def by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
     """(suffix of the file, split, title) of each split."""
     several = len(landscape.splits) > 1
     return [

@@ -9,15 +9,16 @@ from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Kind, Trained
-from study.kinds.directed import BasinConfig, DirectedConfig
-from study.kinds.drawing import LineDrawing
+from study.kinds.directed import BasinConfig
+from study.kinds.replicated import ReplicatedConfig
+from study.kinds.replicated_drawing import ReplicatedLineDrawing
 from study.landscape.geometry import Geometry, Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 
 
 @dataclass
-class LineConfig(BasinConfig, DirectedConfig):
+class LineConfig(BasinConfig, ReplicatedConfig):
     """A line through the solution along a direction."""
 
     alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
@@ -74,7 +75,7 @@ KIND = Kind(
     measures=measures,
     measured=(*BASIN, *ROUGHNESS, *EXTREMES),
     alike=alike,
-    drawing=LineDrawing({"alpha": "α (steps along the direction δ; 0 = {0})"}),
+    drawing=ReplicatedLineDrawing({"alpha": "α (steps along the direction δ; 0 = {0})"}),
     caption=caption,
     needs=lambda config: config.needs,
 )

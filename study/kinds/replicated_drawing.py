@@ -1,0 +1,99 @@
+"""The figures of lines and planes along several draws of their directions, of one run and of several."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from study.analysis.over_directions import DEVIATION, median, replicates, spread
+from study.kinds.drawing import LineDrawing, PlaneDrawing, by_split
+from study.landscape.result import Landscape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class ReplicatedLineDrawing(LineDrawing):
+    """Lines that may have replicates: all and their median in one picture; the page has the first."""
+
+    def figures(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Figure"]:
+        """One picture: loss and accuracy of every split, along every direction."""
+        from study.figures.replicates import replicated_lines
+
+        lines = replicates(landscape)
+        if len(lines) == 1:
+            return super().figures(landscape, title, caption, warning)
+        (label,) = self.labels(landscape).values()
+        words = {"title": title, "caption": caption, "parameter_label": label}
+        return {"": replicated_lines(lines, median(lines), warning=warning, **words)}
+
+    def together(
+        self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str
+    ) -> Mapping[str, "Figure"]:
+        """One picture: the curves of all runs, the median of each that has replicates."""
+        medians = {label: median(replicates(own)) for label, own in landscapes.items()}
+        return super().together(medians, groups, title, _of_several(caption, landscapes, "their median"))
+
+    def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
+        """The web page of the first replicate."""
+        return super().page(landscape, title, _of_first(caption, landscape), warning)
+
+    def on_page(self, landscape: Landscape) -> dict[str, Any]:
+        """Nothing else: replicates are no lines of another kind."""
+        return {}
+
+
+@dataclass(frozen=True)
+class ReplicatedPlaneDrawing(PlaneDrawing):
+    """Planes that may have replicates: the first is drawn, and as `.spread` how far they differ."""
+
+    def figures(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Figure"]:
+        """For each split, contour and surface of the first, and the standard deviation of the loss."""
+        from study.figures.contour import contour_figure
+
+        drawn = dict(super().figures(landscape, title, _of_first(caption, landscape), warning))
+        planes = replicates(landscape)
+        if len(planes) == 1:
+            return drawn
+        count = len(planes)
+        said = (
+            f"SD: standard deviation (n − 1) of the loss over {count} draws of the directions, at each point."
+        )
+        for suffix, split, of_split in by_split(landscape, title):
+            drawn[f"{suffix}.spread"] = contour_figure(
+                spread(planes),
+                split=split,
+                title=f"{of_split}: spread over directions (n = {count})",
+                caption=f"{caption} {said}",
+                value=DEVIATION,
+                axis_labels=self.axis_labels,
+                warning=warning,
+            )
+        return drawn
+
+    def together(
+        self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str
+    ) -> Mapping[str, "Figure"]:
+        """Panels of one scale, of the first replicate of each run."""
+        return super().together(landscapes, groups, title, _of_several(caption, landscapes, "the first"))
+
+    def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
+        """The web page of the first replicate."""
+        return super().page(landscape, title, _of_first(caption, landscape), warning)
+
+
+def _of_first(caption: str, landscape: Landscape) -> str:
+    """The caption of a picture of the first replicate."""
+    count = len(replicates(landscape))
+    return f"{caption} Shown: the first of {count}." if count > 1 else caption
+
+
+def _of_several(caption: str, landscapes: Mapping[str, Landscape], shown: str) -> str:
+    """The caption of a picture of several runs, of whose replicates it shows one thing."""
+    counts = sorted({count for own in landscapes.values() if (count := len(replicates(own))) > 1})
+    words = " or ".join(map(str, counts))
+    return f"{caption} Of {words} draws of directions, {shown} is shown." if counts else caption
