@@ -5,7 +5,7 @@ from typing import Any
 
 from study import curvature, flatness
 from study.analysis.curvature import Curvature
-from study.analysis.over_directions import SPREAD
+from study.analysis.over_directions import SPREAD, replicates
 from study.config import CustomDataConfig, StudyConfig
 from study.config_measures import FlatnessConfig
 from study.figures.export import render
@@ -36,7 +36,8 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
     ]
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
-    return "; ".join([*parts, *_stated_errors(about), _whose(prepared)]) + "."
+    errors = _stated_errors([own.provenance for own in replicates(landscape)])
+    return "; ".join([*parts, *errors, _whose(prepared)]) + "."
 
 
 def curvature_caption(found: Curvature, prepared: Prepared) -> str:
@@ -150,22 +151,27 @@ def _whose(prepared: Prepared) -> str:
     return "; ".join([*parts, f"seed {init_seed}", f"run {prepared.identity.config_hash}"])
 
 
-def _stated_errors(about: Mapping[str, Any]) -> list[str]:
-    """In words, how far a landscape's losses may be from the exact ones; nothing where they are exact."""
+def _stated_errors(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """In words, how far losses may be from the exact ones; nothing where they are exact.
+
+    Args:
+        abouts: the provenance of a landscape, or of all its replicates: of those the largest errors count.
+    """
     words = []
-    if (found := about.get("interpolation")) is not None:
-        count = found["evaluated"]
-        whole = count + found["interpolated"]
-        words.append(f"{count:,} of {whole:,} cells evaluated")
-        if found["interpolated"]:
-            largest, drawn = max(error["largest"] for error in found["errors"].values()), found["drawn"]
+    if found := [own["interpolation"] for own in abouts if "interpolation" in own]:
+        count, others = (sum(own[of] for own in found) for of in ("evaluated", "interpolated"))
+        words.append(f"{count:,} of {count + others:,} cells evaluated")
+        if others:
+            largest = max(error["largest"] for own in found for error in own["errors"].values())
             words[-1] += (
-                f", the others interpolated: within {100 * largest:.2g}% on {drawn} of them drawn at random, "
-                "so in 95% of all at 95% confidence"
+                f", the others interpolated: within {100 * largest:.2g}% on "
+                f"{sum(own['drawn'] for own in found)} of them drawn at random, so in 95% of all at 95% "
+                "confidence"
             )
-    if (found := about.get("precision_error")) is not None:
-        largest = max(error.get("largest", 0.0) for error in found["relative"].values())
-        words.append(f"in bfloat16: within {100 * largest:.2g}% of float32 on {found['points']} points")
+    if found := [own["precision_error"] for own in abouts if "precision_error" in own]:
+        largest = max(error.get("largest", 0.0) for own in found for error in own["relative"].values())
+        points = sum(own["points"] for own in found)
+        words.append(f"in bfloat16: within {100 * largest:.2g}% of float32 on {points} points")
     return words
 
 

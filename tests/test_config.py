@@ -164,6 +164,7 @@ ON_A_PLANE = {
     "beta_range": [-1.0, 0.5],
     "beta_points": 4,
 }
+REPLICATED = {"basin_rise": 0.001, "replicates": 2}
 BOUNDED = {"margin": 0.5, "beta_points": 4}
 FILES = Path(tempfile.mkdtemp())  # of weights that landscapes name: made before the first test
 WEIGHTS = [str(FILES / f"{name}.safetensors") for name in ("first", "second", "third")]
@@ -296,8 +297,8 @@ CASES = {
         {**ANYWHERE, "batch_statistics": "interpolated", "alpha_range": [-0.5, 1.0], "start_seed": 5},
         looking("interpolation"),
     ),
-    "landscape/line": Case({**DIRECTED, "directions": ["gradient"], "basin_rise": 0.001}, looking("line")),
-    "landscape/contour": Case({**DIRECTED, **ON_A_PLANE, "basin_rise": 0.001}, looking("contour")),
+    "landscape/line": Case({**DIRECTED, "directions": ["gradient"], **REPLICATED}, looking("line")),
+    "landscape/contour": Case({**DIRECTED, **ON_A_PLANE, **REPLICATED}, looking("contour")),
     "landscape/hessian_map": Case(
         {
             **DIRECTED,

@@ -63,7 +63,8 @@ def contour_figure(
         split: one of `landscape.splits`.
         title: above the picture.
         caption: below it.
-        value: what to draw: `loss` in its unit, `accuracy` in percent, or `eigenvalue_ratio`.
+        value: what to draw: `loss` or `loss_standard_deviation` in its unit, `accuracy` in percent, or
+            `eigenvalue_ratio`.
         path: (α, β) of an optimiser's checkpoints, (K, 2), drawn over the plane with its two ends marked;
             special points at the checkpoints between them are neither marked nor named.
         axis_labels: of the axes, by their names in the landscape.
@@ -89,6 +90,8 @@ def contour_figure(
         fills, lines, handles = draw_plane(axes, plane, chosen, value, names, path)
         if fills is not None:
             label = unit(value, landscape.loss_unit, split if len(landscape.splits) > 1 else "")
+            if value == "loss_standard_deviation":  # longer than a bar is high
+                label = label.replace(" (", "\n(")
             draw_colour_bar(figure, axes, fills, chosen, label)
         compose(
             figure,

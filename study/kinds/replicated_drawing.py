@@ -34,7 +34,7 @@ class ReplicatedLineDrawing(LineDrawing):
     ) -> Mapping[str, "Figure"]:
         """One picture: the curves of all runs, the median of each that has replicates."""
         medians = {label: median(replicates(own)) for label, own in landscapes.items()}
-        return super().together(medians, groups, title, _of_several(caption, landscapes, "their median"))
+        return super().together(medians, groups, title, _of_several(caption, landscapes, "the median"))
 
     def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
         """The web page of the first replicate."""
