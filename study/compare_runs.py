@@ -80,7 +80,7 @@ def compare_runs(
             members, executor = Members.of(finished), build.executor(config.executor)
             comparison = compare(members, config.comparison, config.evaluation, executor, record, progress)
             title = f"Comparison of {len(finished)} runs"
-            keep_comparison(record, comparison, config.claims, title=title, about={}, failed=unfinished)
+            keep_comparison(record, comparison, config.tested, title=title, about={}, failed=unfinished)
         record.set_state(State.FINISHED, **verdict_tags(kept_verdicts(record)))
         mirrored = patient.mirror(record)
     return Compared(record, comparison.members, unfinished, patient.address() if mirrored else None)

@@ -137,7 +137,7 @@ class StudyConfig:
     evaluation: EvaluationConfig = key("how points are evaluated")
     executor: ExecutorConfig = key("who computes the points", hashed=False)
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
-    claims: dict[str, ClaimConfig] = key("what a sweep tests, by name", hashed=False)
+    claims: dict[str, ClaimConfig | None] = key("what a sweep tests, by name; null takes one out", hashed=False)
     tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
     checkpoint: str | None = key(
         "look at trained weights instead of training: a run, RUN@UPDATE, RUN@averaged, or a file"
@@ -149,6 +149,11 @@ class StudyConfig:
     )
     reuse: bool = key("take what a run with the same configuration has finished", hashed=False)
     output_dir: str = key("folder that everything is written to", hashed=False)
+
+    @property
+    def tested(self) -> dict[str, ClaimConfig]:
+        """The claims that are stated, by name."""
+        return {name: claim for name, claim in self.claims.items() if claim is not None}
 
     def check(self, _name: str) -> None:
         """Refuse names that are not what they name.

@@ -68,7 +68,8 @@ class Multirun:
                 chosen = shared.hydra.runtime.choices["hydra/sweeper"]
                 raise ConfigError("hydra/sweeper", "must be basic", chosen)
             own = [given for given in parsed if not _is_hydras(given)]
-            params = [f"{key}={value}" for key, value in (shared.hydra.sweeper.params or {}).items()]
+            swept = shared.hydra.sweeper.params or {}
+            params = [f"{key}={value}" for key, value in swept.items() if value]
             combinations = []
             for job in product(*_values([*_parsed(params), *own]).values()):
                 config = compose(CONFIG_NAME, [*_hydras(parsed), *job], return_hydra_config=True)

@@ -127,7 +127,7 @@ def check_all(combinations: Sequence[Combination]) -> list[Planned]:
                 raise JobError(combination.overrides, ValueError(f"{key} must be the same in every job"))
         planned.setdefault(prepared.identity.config_hash, job)
     jobs = list(planned.values())
-    check_claims(jobs[0].config.claims, [(settings(job.config), columns(job.config)) for job in jobs])
+    check_claims(jobs[0].config.tested, [(settings(job.config), columns(job.config)) for job in jobs])
     return jobs
 
 
@@ -240,7 +240,7 @@ def _conclude(
         members = Members.of(finished)
         settings = {
             "comparison": asdict(config.comparison),
-            "claims": {name: asdict(claim) for name, claim in config.claims.items()},
+            "claims": {name: asdict(claim) for name, claim in config.tested.items()},
             "version": __version__,
             "failed": failed,
         }
@@ -256,7 +256,7 @@ def _conclude(
             )
             about = _asked(study) if study else {}
             title = record.read_json("run.json")["name"]
-            keep_comparison(record, comparison, config.claims, title=title, about=about, failed=failed)
+            keep_comparison(record, comparison, config.tested, title=title, about=about, failed=failed)
             record.log({"runs/finished": float(len(finished)), "runs/failed": float(len(failed))})
             record.write_json(SETTINGS, settings)
     tags = verdict_tags(kept_verdicts(record))
