@@ -383,6 +383,7 @@ OTHER = {
     "batch_statistics": "recomputed",
     "normalization": "layer",
     "direction_seed": 1,
+    "replicates": 2,
     "include_bias_and_norm": True,
     "basin_rise": 0.2,
     "alpha_range": [-0.75, 1.25],
@@ -394,7 +395,16 @@ OTHER = {
     "orthogonal": True,
 }
 OTHER_DIRECTIONS = {"line": ["gradient"], "contour": ["gaussian", "gradient"]}
-SAMPLED = {"tolerance", "examples", "subset_seed", "direction_seed", "points", "beta_points", "basin_rise"}
+SAMPLED = {
+    "tolerance",
+    "examples",
+    "subset_seed",
+    "direction_seed",
+    "replicates",
+    "points",
+    "beta_points",
+    "basin_rise",
+}
 RANGES = {"alpha_range", "beta_range"}  # the axes of panels are one; those of curves need not be
 KEYS = [(name, entry.name) for name in NAMES for entry in fields(KINDS[name].schema) if entry.name != "kind"]
 
