@@ -13,7 +13,7 @@ from study.kinds import LandscapeConfig
 from study.landscape.result import NATS, Landscape
 from study.partner import undrawn
 from study.record import Record
-from study.saved import saved_landscapes
+from study.saved import later, saved_landscapes
 from study.source import TRAINING
 
 SEEDS = ("seed", "training.init_seed", "training.order_seed", "training.branch_seed")
@@ -52,7 +52,11 @@ class Member:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every key that its numbers depend on, and the names of its landscapes."""
-        return self.about["settings"]
+        own = dict(self.about["settings"])
+        for name in self.about["landscapes"]:
+            for key, value in later(own[f"landscape.{name}.kind"]).items():
+                own.setdefault(f"landscape.{name}.{key}", value)
+        return own
 
     @cached_property
     def values(self) -> dict[str, float]:

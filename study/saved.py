@@ -45,10 +45,14 @@ def saved_landscapes(record: Record) -> dict[str, LandscapeConfig]:
     """
     found = {}
     for name, tree in _tree(record)["landscape"].items():
-        schema = KINDS[tree["kind"]].schema
-        later = {key: value for key, value in LATER.items() if key in {own.name for own in fields(schema)}}
-        found[name] = _filled(schema, {**later, **tree}, record)
+        found[name] = _filled(KINDS[tree["kind"]].schema, {**later(tree["kind"]), **tree}, record)
     return found
+
+
+def later(kind: str) -> dict[str, Any]:
+    """The keys of a landscape kind that an older record may lack, with the values of the time before."""
+    names = {own.name for own in fields(KINDS[kind].schema)}
+    return {key: value for key, value in LATER.items() if key in names}
 
 
 def _tree(record: Record) -> dict[str, Any]:

@@ -163,10 +163,14 @@ def test_the_pictures_are_there_and_say_how_many_directions(
     assert not [end for end in SPREAD if f"{end} " in shown]
 
 
-def test_one_replicate_is_the_run_from_before_there_were_several(start: Start, plain_pictures: None):
-    record = start().record
-    assert "replicates" not in record.read_json("run.json")["identity"]["landscape"]["line"]
-    text = record.read("config.yaml").decode()
-    record.write("config.yaml", text.replace("    replicates: 1\n", ""))
-    assert text != record.read("config.yaml").decode()
-    assert saved_landscapes(record)["line"].replicates == LATER["replicates"] == 1
+def test_a_record_from_before_there_were_replicates_is_one_with_one(start: Start, plain_pictures: None):
+    old, new = start().record, start(THREE[0]).record
+    about, config = old.read_json("run.json"), old.read("config.yaml").decode()
+    assert "replicates" not in about["identity"]["landscape"]["line"]  # the hash is that of the time before
+    del about["settings"]["landscape.line.replicates"]
+    old.write_json("run.json", about)
+    old.write("config.yaml", config.replace("    replicates: 1\n", ""))
+    assert config != old.read("config.yaml").decode()
+    assert saved_landscapes(old)["line"].replicates == LATER["replicates"] == 1
+    members = Members.of([new, old])
+    assert [members.label(run) for run in members.runs] == ["replicates 1", "replicates 3"]
