@@ -161,7 +161,7 @@ def test_the_share_in_a_plane_is_that_of_the_squared_projections():
 
 
 def test_random_directions_hold_next_to_nothing_of_a_path_in_many_dimensions():
-    """Two directions hold 2 of 20,000 dimensions' variance, ten thousandths, of a walk that knows them not."""
+    """Two directions hold 2 of 20,000 dimensions, a ten-thousandth, of a walk that knows them not."""
     walk = np.cumsum(np.random.default_rng(0).normal(size=(13, 20_000)), axis=0)
     assert principal_plane(checkpoints_at(walk)).random_plane < 1e-3
 
