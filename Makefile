@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test bench lint format reference clean
+.PHONY: help setup study test bench lint format reference studies-mini pages clean
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -39,6 +39,12 @@ format: setup  ## put the code in the house's form
 
 reference: setup  ## write the configuration reference into the README
 	$(BIN)/python -m study.reference README.md
+
+studies-mini: setup  ## run a miniature of every ready-made study, in minutes
+	$(BIN)/python -m pytest tests/studies -m "miniature or not miniature" -k miniature
+
+pages: setup  ## write docs/studies and the README's verdicts: make pages OUTPUTS=FOLDER
+	$(BIN)/python -m study.study_pages "$(or $(OUTPUTS),outputs)"
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis

@@ -72,6 +72,8 @@ class Judged:
             "direction": own.direction,
             "bound": self.bound,
             "compared_as": own.compared_as,
+            "than": math.nan if own.than is None else own.than,
+            "along": own.along or "",
             "exact": bool(own.exact),
             "replicates": self.replicates,
             "p": verdict.p,
@@ -107,6 +109,62 @@ def verdicts(claims: Mapping[str, ClaimConfig], items: Items) -> list[Judged]:
 def table(judged: Sequence[Judged]) -> pd.DataFrame:
     """A row a claim."""
     return pd.DataFrame([own.row() for own in judged])
+
+
+def in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table of verdicts for people: a row a claim.
+
+    Args:
+        rows: as `table` makes it, or as it was written and read back.
+    """
+    return pd.DataFrame([
+        {
+            "claim": row["says"],
+            "verdict": row["outcome"],
+            "effect": _effect_in_words(row),
+            "replicates": row["replicates"],
+            "p": "" if math.isnan(row["p"]) else f"{row['p']:.2g}",
+            "the paper's": row["paper"],
+            "remark": _remark(row),
+        }
+        for given in rows.fillna({"reason": "", "along": ""}).to_dict("records")
+        for row in [{str(name): value for name, value in given.items()}]
+    ])
+
+
+def _effect_in_words(row: Mapping[str, Any]) -> str:
+    """What was found, with its interval, and what was claimed of it.
+
+    As `2.1 against 1.2: × 1.8 [1.2, 2.6] (claimed: above × 1.1)`; where the claim is about a number, what was
+    found itself, as `0.57 [0.5, 0.6] (claimed: above 0.4)`.
+    """
+    ratio, than = row["compared_as"] == RATIO, row["than"]
+    about = not math.isnan(than)
+
+    def given(value: float) -> float:
+        return value if not about else value * than if ratio else value + than
+
+    sign = "× " if ratio and not about else ""
+    words = {
+        Direction.ABOVE: f"above {sign}{given(row['bound']):.4g}",
+        Direction.BELOW: f"below {sign}{given(row['bound']):.4g}",
+        Direction.SAME: f"within {'×' if ratio else '±'} {row['bound']:.4g}"
+        + (f" of {than:.4g}" if about and than else ""),
+    }
+    claimed = f"(claimed: {words[Direction(row['direction'])]})"
+    if math.isnan(row["effect"]):
+        return f"– {claimed}"
+    interval = "" if math.isnan(row["low"]) else f" [{given(row['low']):.3g}, {given(row['high']):.3g}]"
+    found = f"{sign}{given(row['effect']):.3g}{interval} {claimed}"
+    if about:
+        return found
+    return f"τ = {found}" if row["along"] else f"{row['value']:.4g} against {row['other']:.4g}: {found}"
+
+
+def _remark(row: Mapping[str, Any]) -> str:
+    number = row["needed"]
+    needed = "" if math.isnan(number) else f"{number:.0f} replicates would decide what was found"
+    return "; ".join(words for words in (row["reason"], needed) if words)
 
 
 def metrics(judged: Sequence[Judged]) -> dict[str, float]:

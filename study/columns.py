@@ -13,6 +13,7 @@ from study.flatness import measured
 from study.kinds import KINDS
 from study.members import BY_TRAINING, SCORES
 from study.replicates import BETWEEN
+from study.rescaled import CHANGE, NORM
 
 ERRORS = ("", "_standard_error")
 
@@ -35,6 +36,8 @@ def columns(config: StudyConfig) -> set[str]:
             found |= {f"{prefix}/{measure}" for measure in MEASURED}
     if isinstance(config.measures, FlatnessConfig):
         found |= {f"{MEASURES}/{name}{error}" for name in measured(config.measures) for error in ERRORS}
+    if config.rescale != 1:
+        found |= {CHANGE, NORM}
     if config.comparison.pairs:
         found |= {f"{BETWEEN}{split}/{measure}" for split in SPLITS for measure in BARRIERS}
     return found

@@ -1,6 +1,5 @@
 """The files of a comparison: tables, figures, and one self-contained page that shows them."""
 
-import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -10,9 +9,9 @@ import pandas as pd
 
 from study.analysis.over_directions import SPREAD
 from study.analysis.verdicts import FEWEST
-from study.claims import Judged, metrics, table, verdicts
+from study.claims import Judged, in_words, metrics, table, verdicts
 from study.compare import FLAGS, Comparison, LeftOut
-from study.config_claims import RATIO, ClaimConfig
+from study.config_claims import ClaimConfig
 from study.figures.export import render
 from study.figures.style import DPI
 from study.figures.verdicts import verdicts_figure
@@ -116,7 +115,7 @@ def page(
         parts += ["<h2>Verdicts</h2>", _verdicts(judged), _figure(VERDICTS, pictures[VERDICTS])]
     differing = ", ".join((*members.keys, *members.seeds)) or "nothing"
     parts.append(f"<p>{len(members.runs)} runs that differ in: {escape(differing)}.</p>")
-    groups = _means(comparison.groups)
+    groups = means(comparison.groups)
     if len(groups):
         parts += [
             "<h2>Configurations</h2>",
@@ -143,53 +142,25 @@ def _figure(name: str, content: bytes) -> str:
 def _tested(judged: Sequence[Judged]) -> str:
     """For a caption: what the verdicts rest on."""
     count = sum(not own.claim.exact for own in judged)
-    return (
-        "Effects with 95% t-intervals over training seeds. A claim is reproduced where a one-sided t-test "
-        "about the smallest effect that matters says so at 5%, by Holm's adjustment for "
-        f"{count} tested claims; not reproduced where the opposite test does; inconclusive otherwise, and "
-        f"always below {FEWEST} seeds."
-    )
-
-
-def _verdict_rows(judged: Sequence[Judged]) -> pd.DataFrame:
-    """The verdicts for people: a row a claim, in words."""
-    return pd.DataFrame([
-        {
-            "claim": own.claim.says,
-            "verdict": str(own.verdict.outcome),
-            "effect": _effect(own),
-            "replicates": own.replicates,
-            "p": "" if math.isnan(own.verdict.p) else f"{own.verdict.p:.2g}",
-            "the paper's": own.claim.paper,
-            "remark": _remark(own),
-        }
-        for own in judged
-    ])
-
-
-def _effect(own: Judged) -> str:
-    """An effect with its interval, and what it is about: `× 1.8 [1.2, 2.6]; claimed: above × 1.1`."""
-    sign = "× " if own.claim.compared_as == RATIO else ""
-    claimed = {"above": "above", "below": "below", "same": "within"}[own.claim.direction]
-    bound = f"{claimed} {sign or ('±' if claimed == 'within' else '')}{own.bound:.3g}"
-    if math.isnan(own.effect):
-        return f"– (claimed: {bound})"
-    interval = "" if math.isnan(own.low) else f" [{own.low:.3g}, {own.high:.3g}]"
-    return f"{sign}{own.effect:.3g}{interval} (claimed: {bound})"
-
-
-def _remark(own: Judged) -> str:
-    number = own.verdict.needed
-    needed = "" if math.isnan(number) else f"{number:.0f} replicates would decide what was found"
-    return "; ".join(words for words in (own.verdict.reason, own.note, needed) if words)
+    parts = []
+    if count:
+        parts.append(
+            "Effects with 95% t-intervals over training seeds. A claim is reproduced where a one-sided "
+            "t-test about the smallest effect that matters says so at 5%, by Holm's adjustment for "
+            f"{count} tested claims; not reproduced where the opposite test does; inconclusive "
+            f"otherwise, and always below {FEWEST} seeds."
+        )
+    if count < len(judged):
+        parts.append("What follows exactly is reproduced where it holds in every run.")
+    return " ".join(parts)
 
 
 def _verdicts(judged: Sequence[Judged]) -> str:
-    rows = f'<div class="words">{_table(_verdict_rows(judged))}</div>'
+    rows = f'<div class="words">{_table(in_words(table(judged)))}</div>'
     return f'{rows}<p class="quiet">{escape(_tested(judged))}</p>'
 
 
-def _means(groups: pd.DataFrame) -> pd.DataFrame:
+def means(groups: pd.DataFrame) -> pd.DataFrame:
     """The table of configurations for people: `mean ± std` in one column, a row a number; without flags."""
     if groups.empty:
         return groups

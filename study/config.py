@@ -137,7 +137,9 @@ class StudyConfig:
     evaluation: EvaluationConfig = key("how points are evaluated")
     executor: ExecutorConfig = key("who computes the points", hashed=False)
     comparison: ComparisonConfig = key("what a sweep adds to its runs", hashed=False)
-    claims: dict[str, ClaimConfig | None] = key("what a sweep tests, by name; null takes one out", hashed=False)
+    claims: dict[str, ClaimConfig | None] = key(
+        "what a sweep tests, by name; null takes one out", hashed=False
+    )
     tracking: TrackingConfig = key("where runs are mirrored to", hashed=False)
     checkpoint: str | None = key(
         "look at trained weights instead of training: a run, RUN@UPDATE, RUN@averaged, or a file"

@@ -13,6 +13,7 @@ from study.kinds import LandscapeConfig
 from study.landscape.result import NATS, Landscape
 from study.partner import undrawn
 from study.record import Record
+from study.rescaled import STEM as RESCALING
 from study.saved import later, saved_landscapes
 from study.source import TRAINING
 
@@ -180,7 +181,7 @@ class Members:
         for score in SCORES:
             if {f"train/{score}", f"test/{score}"} <= reached.keys():
                 reached[f"gap/{score}"] = reached[f"train/{score}"] - reached[f"test/{score}"]
-        prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE, MEASURES))
+        prefixes = tuple(f"{name}/" for name in (*run.about["landscapes"], CURVATURE, MEASURES, RESCALING))
         measured = {key: value for key, value in run.values.items() if key.startswith(prefixes)}
         return {
             "run": run.record.config_hash,

@@ -17,7 +17,9 @@ from study.training.data import DataSet
 KEY = "rescale"
 FILE = "rescaled.safetensors"
 """Name of the rescaled solution in a record: no checkpoint, as no training passed there."""
-CHANGE, NORM = "rescaling/function_change", "rescaling/weights_norm"
+STEM = "rescaling"
+"""What the names of its metrics begin with."""
+CHANGE, NORM = f"{STEM}/function_change", f"{STEM}/weights_norm"
 """Metrics: the largest change of an output over some examples, relative to the largest output; the L2 norm of
 the weights looked at."""
 EXAMPLES = 100

@@ -68,7 +68,7 @@ def find_study(name: str, scale: str = SMALL) -> Study:
 
 
 def chosen_study(choices: Mapping[str, str]) -> Study | None:
-    """The study among the choices of the configuration's groups, if there is one: ready-made or a user's own."""
+    """The study among the choices of the configuration's groups, ready-made or a user's own."""
     group = PAPER_GROUP if PAPER_GROUP in choices else GROUP
     if group not in choices:
         return None

@@ -4,15 +4,18 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.stats
 
 from study.analysis.rank import granulated_kendall
 from study.analysis.verdicts import FEWEST, Outcome
 from study.claim_checks import check_claims
-from study.claims import Judged, metrics, table, verdict_tags, verdicts
+from study.claims import Judged, in_words, metrics, table, verdict_tags, verdicts
 from study.config_claims import ClaimConfig
 from study.errors import ConfigError
 from study.keys import check
@@ -183,6 +186,48 @@ def test_a_setting_may_be_one_of_several():
     ]
     (found,) = judged(claim(runs={SIZE: [64, 256]}), items)
     assert found.effect == pytest.approx(math.sqrt(6.0))
+
+
+# In words
+
+
+def words(given: ClaimConfig, items: Sequence[Item], **rest: Any) -> str:
+    (row,) = in_words(table(judged(given, items, **rest))).to_dict("records")
+    return str(row["effect"])
+
+
+def test_two_groups_are_said_beside_each_other():
+    items = runs_of([1.0] * 5, [2.0] * 5)
+    assert words(claim(), items) == "2 against 1: × 2 (claimed: above × 1.2)"
+    given = claim(compared_as="difference", smallest=0.5, direction="same")
+    assert words(given, items) == "2 against 1: 1 (claimed: within ± 0.5)"
+
+
+def test_what_is_compared_with_a_number_is_said_itself():
+    items = [run({"rise": 0.5}, seed) for seed in range(5)]
+    given = claim(
+        measure="rise", runs=None, than=0.2, smallest=0.1, direction="above", compared_as="difference"
+    )
+    assert words(given, items) == "0.5 (claimed: above 0.3)"
+    assert words(replace(given, direction="below"), items) == "0.5 (claimed: below 0.1)"
+    assert words(replace(given, direction="same"), items) == "0.5 (claimed: within ± 0.1 of 0.2)"
+    ratio = replace(given, compared_as="ratio", smallest=2.0)
+    assert words(ratio, items) == "0.5 (claimed: above 0.4)"
+    assert words(replace(given, measure="fall"), items) == "– (claimed: above 0.3)"
+    items = [run({"rise": 0.4 + 0.05 * seed}, seed) for seed in range(5)]
+    low, high = scipy.stats.t.interval(0.95, 4, 0.5, 0.05 * math.sqrt(0.5))
+    assert words(given, items) == f"0.5 [{low:.3g}, {high:.3g}] (claimed: above 0.3)"
+
+
+def test_a_correlation_is_said_as_one():
+    items = grid_of_runs(lambda size, rate, _seed: size + 3 * rate)
+    assert words(RANKS, items, keys=(SIZE, RATE)).startswith("τ = ")
+
+
+def test_words_are_the_same_after_the_table_was_written_and_read():
+    rows = table(judged({"a": claim(), "b": claim(measure="nothing")}, runs_of([1.0] * 5, [2.0] * 5)))
+    read = pd.read_csv(StringIO(rows.to_csv(index=False)))
+    pd.testing.assert_frame_equal(in_words(read), in_words(rows))
 
 
 # Pairs of minima

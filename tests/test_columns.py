@@ -39,6 +39,14 @@ def test_a_run_that_looks_at_everything_measures_what_was_said_and_nothing_else(
     assert {name for name in said - measured if not name.endswith("_standard_error")} == set()
 
 
+def test_a_rescaled_run_says_how_much_its_function_changed(
+    start: Callable[..., Outcome], tiny: Callable[..., StudyConfig], plain_pictures: None
+):
+    (row,) = Members.of([start("rescale=2").record]).table().to_dict("records")
+    measured = {name for name in row if name.startswith("rescaling/")}
+    assert measured == {name for name in columns(tiny("rescale=2")) if name.startswith("rescaling/")} != set()
+
+
 def test_what_training_reached_is_in_the_table_under_the_names_that_were_said(
     start: Callable[..., Outcome], tiny: Callable[..., StudyConfig], plain_pictures: None
 ):

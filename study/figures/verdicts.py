@@ -84,13 +84,11 @@ def _draw_row(axes: Axes, row: Mapping[str, object]) -> None:
         axes.spines[side].set_visible(False)
     if ratio:
         axes.set_xscale("log")
-    left, right = _limits([effect, low, high, paper, bound, neutral], ratio)
+    other_bound = 1 / bound if ratio else -bound  # of what counts as the same
+    ends = [bound, other_bound] if row["direction"] == "same" else [bound]
+    left, right = _limits([effect, low, high, paper, *ends, neutral], ratio)
     axes.set_xlim(left, right)
-    spans = {
-        "above": (bound, right),
-        "below": (left, bound),
-        "same": (1 / bound if ratio else -bound, bound),
-    }
+    spans = {"above": (bound, right), "below": (left, bound), "same": (other_bound, bound)}
     axes.axvspan(*spans[str(row["direction"])], color=COLOURS.loss, alpha=0.13, linewidth=0)
     axes.axvline(neutral, color=COLOURS.quiet, linewidth=0.8)
     look = LOOKS[str(row["outcome"])]
@@ -113,7 +111,16 @@ def _draw_row(axes: Axes, row: Mapping[str, object]) -> None:
         diamond.set_data([paper], [0])
         axes.add_line(diamond)
     _tick(axes, ratio, left, right)
-    axes.set_xlabel("ratio" if ratio else "difference", fontsize=SMALL_SIZE, labelpad=1.0)
+    axes.set_xlabel(_unit(row), fontsize=SMALL_SIZE, labelpad=1.0)
+
+
+def _unit(row: Mapping[str, object]) -> str:
+    """What an effect is: a ratio, a difference, from which number if it is from one, or a correlation."""
+    if row["along"]:
+        return "granulated Kendall's τ"
+    than = float(str(row["than"]))
+    given = f" to {than:g}" if row["compared_as"] == "ratio" else f" from {than:g}"
+    return str(row["compared_as"]) + (given if np.isfinite(than) and than else "")
 
 
 def _limits(values: Sequence[float], ratio: bool) -> tuple[float, float]:
@@ -137,7 +144,8 @@ def _tick(axes: Axes, ratio: bool, low: float, high: float) -> None:
                 break
         ticks = ticks[:: -(-len(ticks) // 7)]
     ticks = [tick for tick in ticks if low <= tick <= high]
-    axes.set_xticks(ticks, [f"{tick:.3g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    digits = next(own for own in range(3, 17) if len({f"{tick:.{own}g}" for tick in ticks}) == len(ticks))
+    axes.set_xticks(ticks, [f"{tick:.{digits}g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
 
 

@@ -26,6 +26,8 @@ def row(**given: Any) -> dict[str, Any]:
         "direction": "above",
         "bound": 1.2,
         "compared_as": "ratio",
+        "than": NOTHING,
+        "along": "",
     }
     return {**usual, **given}
 
@@ -45,6 +47,31 @@ def test_a_row_shows_effect_interval_and_where_the_claim_holds():
     assert holds.get_x() == pytest.approx(1.2)
     assert holds.get_x() + holds.get_width() == pytest.approx(axes.get_xlim()[1])
     assert axes.get_xscale() == "log"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "ratio"),
+        ({"compared_as": "difference"}, "difference"),
+        ({"compared_as": "difference", "than": 0.0}, "difference"),
+        ({"compared_as": "difference", "than": 0.4}, "difference from 0.4"),
+        ({"than": 2.0}, "ratio to 2"),
+        ({"compared_as": "difference", "along": "gap/accuracy"}, "granulated Kendall's τ"),
+    ],
+)
+def test_the_axis_says_what_an_effect_is(given, words):
+    assert drawn(row(**given)).axes[1].get_xlabel() == words
+
+
+def test_ticks_have_as_many_digits_as_tells_them_apart():
+    narrow = {"effect": 1.0, "low": NOTHING, "high": NOTHING, "paper_effect": 1.0}
+    axes = drawn(row(**narrow, direction="same", bound=1.001)).axes[1]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(set(labels)) == len(labels) > 2
+    left, right = axes.get_xlim()
+    assert left < 1 / 1.001
+    assert right > 1.001
 
 
 @pytest.mark.parametrize(
