@@ -14,6 +14,7 @@ from study.kinds import KINDS
 from study.members import BY_TRAINING, SCORES
 from study.replicates import BETWEEN
 from study.rescaled import CHANGE, NORM
+from study.self_checks import TOLERANCE as SELF_CHECKS
 
 ERRORS = ("", "_standard_error")
 
@@ -26,7 +27,7 @@ def columns(config: StudyConfig) -> set[str]:
     """
     found = {*BY_TRAINING, "gap/loss", *(f"gap/{score}" for score in SCORES)}
     for name, own in config.landscape.items():
-        measures = set(KINDS[own.kind].measured)
+        measures = {*KINDS[own.kind].measured, *SELF_CHECKS}
         if len(own.draws) > 1:
             measures = {each for measure in measures for each in summary_names(measure)}
         found |= {f"{name}/{split}/{measure}" for split in own.splits for measure in measures}

@@ -23,6 +23,7 @@ from study.landscape.result import Landscape
 from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_data
+from study.self_checks import TOLERANCE as SELF_CHECKS
 from study.source import TRAINING
 from study.training.data import DataSet
 
@@ -33,8 +34,7 @@ TRAINED = ("test/loss", "test/accuracy", "test/r2", "test/averaged_loss", "gap/l
 """What training reached that is drawn like a measure."""
 
 FLAGS = (
-    "self_check",
-    "self_check_training",
+    *SELF_CHECKS,
     "basin_reaches_edge",
     "basin_unresolved",
     "diverged_cells",

@@ -24,7 +24,7 @@ from study.landscape.threads import using_threads
 from study.models import ModelConfig
 from study.reading import Reading
 from study.record import POINTS
-from study.self_checks import self_checks, stated_errors
+from study.self_checks import changed, self_checks, snapshot, stated_errors
 from study.training.tasks import Task
 
 
@@ -101,7 +101,7 @@ def _look(
     on_point: Callable[[int, int], None] | None,
 ) -> Look:
     """One landscape; the arguments are those of `look`."""
-    kind = KINDS[config.kind]
+    kind, before = KINDS[config.kind], snapshot(trained.model)
     with using_threads(threads):
         geometry = kind.geometry(config, trained)
         beside = kind.companions(config, trained, geometry)
@@ -136,7 +136,9 @@ def _look(
         for measure, value in kind.measures(landscape.split(name), config).items()
     }
     measures |= self_checks(landscape, geometry, trained, reading, policy, executor)
+    touched = float(changed(trained.model, before))
     for name in config.splits:
+        measures[f"{name}/self_check_model"] = touched
         stated = stated_errors(landscape, name)
         measures |= {f"{name}/{measure}": value for measure, value in stated.items()}
     return Look(landscape, measures)

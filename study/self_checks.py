@@ -1,21 +1,35 @@
 """A landscape held against the weights that it goes through, and what it says of its own errors."""
 
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from study.kinds import Trained
 from study.landscape.executors import Executor, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
+from study.landscape.grid import Coordinates
 from study.landscape.plan import EvaluationPlan
-from study.landscape.result import Landscape
+from study.landscape.result import Landscape, Status
 from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.survey import Survey
 from study.landscape.task import Task
 from study.landscape.weights import Weights
 from study.reading import Reading
 from study.training.loop import EVALUATION_BATCH, mean_loss
+
+TOLERANCE = {
+    "self_check": 0.0,
+    "self_check_training": 1e-6,
+    "self_check_repeated": 0.0,
+    "self_check_model": 0.0,
+}
+"""The self-checks, and what each may be at most."""
+
+REPEATED_CELLS = 2  # that are evaluated again, beside the first and the last special point
 
 
 def self_checks(
@@ -29,8 +43,10 @@ def self_checks(
     """How far a landscape is off at weights that are known: the solution, or the last end of it.
 
     By `<split>/<measure>`: `self_check`, against the same engine apart from the landscape, in the loss's
-    unit; `self_check_training`, against the training loop, relative; `batch_statistics_gap`, the loss under
-    the landscape's policy less that under the stored statistics, where there are any.
+    unit; `self_check_training`, against the training loop, relative; `self_check_repeated`, the largest
+    difference in any value of a few points that are evaluated again, special ones and cells;
+    `batch_statistics_gap`, the loss under the landscape's policy less that under the stored statistics, where
+    there are any.
 
     Args:
         landscape: that was evaluated.
@@ -45,19 +61,29 @@ def self_checks(
     plan = EvaluationPlan(**landscape.provenance["plan"])  # smaller than the rule's where memory ran out
     here = Geometry(weights, (weights.flat,), {})
 
-    def again(batch_statistics: BatchStatistics, plan: EvaluationPlan = plan) -> dict[str, float]:
-        """The values at those weights, by the engine as it was planned, apart from the landscape."""
+    def read(
+        places: Geometry,
+        points: Sequence[Coordinates],
+        batch_statistics: BatchStatistics,
+        plan: EvaluationPlan,
+    ) -> dict[Coordinates, dict[str, float]]:
+        """The values at points, by the engine as it was planned, apart from the landscape."""
         settings = {**reading.settings, "device": executor.device}
         loss = trained.data.task.loss
         task = Task.of(trained.model, loss, reading.batches, batch_statistics, **settings)
-        with for_few(executor).open(Survey(replace(task, plan=plan), here, keep_examples=False)) as mapper:
-            ((_coordinates, measured),) = mapper([()])
-        return measured.values
+        with for_few(executor).open(Survey(replace(task, plan=plan), places, keep_examples=False)) as mapper:
+            return {at: measured.values for at, measured in mapper(points)}
+
+    def again(batch_statistics: BatchStatistics, plan: EvaluationPlan = plan) -> dict[str, float]:
+        """The values at the known weights."""
+        return read(here, [()], batch_statistics, plan)[()]
 
     stored = again("frozen")  # at a checkpoint, interpolated statistics are its own too
     checked = again(policy) if policy == "recomputed" else stored
     as_trained = replace(plan, precision="float32", onednn=False)  # the arithmetic of the training loop
     exact = stored if plan == as_trained else again("frozen", as_trained)
+    before = _few(landscape)
+    repeated = read(geometry, list(before), policy, plan)
     task = trained.data.task
     model = _with_weights(trained.model, weights)
     found = {}
@@ -66,9 +92,27 @@ def self_checks(
         by_training = mean_loss(model, examples, EVALUATION_BATCH, task).loss
         found[f"{split}/self_check"] = abs(there[loss] - checked[loss])
         found[f"{split}/self_check_training"] = abs(exact[loss] - by_training) / max(abs(by_training), 1e-12)
+        found[f"{split}/self_check_repeated"] = max(
+            _apart(value, before[at][name])
+            for at, values in repeated.items()
+            for name, value in values.items()
+            if name.startswith(f"{split}/")
+        )
         if layers_with_running_statistics(model):
             found[f"{split}/batch_statistics_gap"] = there[loss] - stored[loss]
     return found
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of every parameter and buffer of a model, by name."""
+    return {name: tensor.detach().clone() for name, tensor in _tensors(model).items()}
+
+
+def changed(model: nn.Module, before: Mapping[str, Tensor]) -> int:
+    """How many parameters and buffers have other bits than in a snapshot of the model, or are new or gone."""
+    now = _tensors(model)
+    shared = now.keys() & before.keys()
+    return len(now.keys() ^ before.keys()) + sum(_differ(now[name], before[name]) for name in shared)
 
 
 def stated_errors(landscape: Landscape, split: str) -> dict[str, float]:
@@ -107,3 +151,35 @@ def _with_weights(model: nn.Module, weights: Weights) -> nn.Module:
     model = copy.deepcopy(model)
     model.load_state_dict({**weights.buffers, **weights.named}, strict=False)
     return model
+
+
+def _few(landscape: Landscape) -> dict[Coordinates, dict[str, float]]:
+    """By coordinates, what a landscape says at its first and last special point, and at evaluated cells."""
+    special = list(landscape.points.values())
+    found = {point.coordinates: point.values for point in (special[0], special[-1])}
+    cells = np.argwhere(np.isin(landscape.status, (Status.EVALUATED, Status.DIVERGED)))
+    for place in range(1, REPEATED_CELLS + 1):
+        cell = tuple(cells[len(cells) * place // (REPEATED_CELLS + 1)])
+        at = tuple(float(axis[index]) for axis, index in zip(landscape.axes.values(), cell, strict=True))
+        found.setdefault(at, {name: float(values[cell]) for name, values in landscape.values.items()})
+    return found
+
+
+def _apart(value: float, other: float) -> float:
+    """|value − other|: 0 also where both are NaN, or the same infinity; infinite where only one is NaN."""
+    if value == other or (value != value and other != other):
+        return 0.0
+    difference = abs(value - other)
+    return difference if difference == difference else np.inf
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _differ(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors differ in dtype, shape, device or bits."""
+    one, two = (each.detach() for each in (tensor, other))
+    if (one.dtype, one.shape, one.device) != (two.dtype, two.shape, two.device):
+        return True
+    return not torch.equal(*(each.contiguous().reshape(-1).view(torch.uint8) for each in (one, two)))

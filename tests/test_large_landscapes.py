@@ -44,6 +44,7 @@ def test_a_tolerance_evaluates_fewer_points_and_says_how_far_off_the_others_are(
     between = found.status == Status.INTERPOLATED
     assert between.sum() > 31 * 31 / 2
     np.testing.assert_array_equal(found.values["train/loss"][~between], exact.values["train/loss"][~between])
+    assert values["contour/train/self_check_repeated"] == 0.0, "cells that were interpolated are not taken"
     stated = values["contour/train/interpolation_error"]
     assert 0 < stated <= 0.02
     true = np.abs(np.log(found.values["train/loss"] + 1e-3) - np.log(exact.values["train/loss"] + 1e-3))

@@ -152,6 +152,7 @@ def test_the_self_checks_hold(record):
     for name in ("interpolation", "contour"):
         assert values[f"{name}/train/self_check"] == 0.0
         assert values[f"{name}/train/self_check_training"] <= 1e-6
+        assert values[f"{name}/train/self_check_repeated"] == values[f"{name}/train/self_check_model"] == 0.0
 
 
 def test_mlflow_holds_the_artifacts_of_the_contract(client, run, record, tmp_path):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from study import look as look_module
 from study import run as run_module
 from study import self_checks
 from study import train as train_module
@@ -131,6 +132,7 @@ def test_the_self_checks_hold(start: Start, plain_pictures: None, norm: str):
     for key in checks:
         assert values[key] == 0.0
         assert values[f"{key}_training"] <= 1e-6
+        assert values[f"{key}_repeated"] == values[f"{key}_model"] == 0.0
     # The solution on the landscape has the loss that the training ended with: all examples are read.
     assert values["line/train/self_check_training"] * values["train/loss"] < 1e-6
 
@@ -148,6 +150,76 @@ def test_a_broken_engine_would_be_seen_by_the_self_check(
     record = start().record
     assert record.latest()["line/train/self_check_training"] == pytest.approx(1e-5, rel=0.1)
     assert "Self-checks failed: line/train/self_check_training" in record.read("report.md").decode()
+
+
+def test_points_that_diverge_again_are_the_same(start: Start, plain_pictures: None):
+    record = start("landscape.line.alpha_range=[-1e30,1e30]", "landscape.line.points=4").record
+    line = Landscape.from_bytes(record.read("landscapes/line.npz"))
+    assert not np.isfinite(line.values["train/loss"]).any()
+    assert record.latest()["line/train/self_check_repeated"] == 0.0
+
+
+def test_a_network_that_gives_other_numbers_each_time_is_seen_by_points_evaluated_again(
+    start: Start, plain_pictures: None, monkeypatch: pytest.MonkeyPatch
+):
+    measured = self_checks.Survey.open
+
+    @contextmanager
+    def drifting(survey: self_checks.Survey):
+        with measured(survey) as measure:
+            yield lambda points: [
+                replace(own, values={name: value + 1e-3 for name, value in own.values.items()})
+                for own in measure(points)
+            ]
+
+    class Drifting(self_checks.Survey):
+        open = drifting
+
+    monkeypatch.setattr(self_checks, "Survey", Drifting)
+    record = start("landscape.line.split=both").record
+    for split in ("train", "test"):
+        key = f"line/{split}/self_check_repeated"
+        assert record.latest()[key] == pytest.approx(1e-3)
+        assert key in record.read_json("state.json")["tags"]["self_check_failed"]
+
+
+def test_a_landscape_that_leaves_the_network_changed_is_not_trusted(
+    start: Start, plain_pictures: None, monkeypatch: pytest.MonkeyPatch
+):
+    evaluate, warnings = look_module.evaluate, []
+
+    def changing(model: torch.nn.Module, *rest: object, **settings: object) -> Landscape:
+        found = evaluate(model, *rest, **settings)
+        next(iter(model.parameters())).data.view(-1)[0] += 1.0
+        next(own for name, own in model.named_buffers() if "mean" in name).neg_()
+        return found
+
+    monkeypatch.setattr(look_module, "evaluate", changing)
+    monkeypatch.setattr(run_module.report, "pictures", lambda *given: warnings.append(given[-1]) or {})
+    record = start(NORM).record
+    assert record.latest()["line/train/self_check_model"] == 2.0
+    assert warnings == ["Not to be trusted: line/train/self_check_model failed"]
+    assert record.read_json("state.json")["tags"]["self_check_failed"] == "line/train/self_check_model"
+    assert "Self-checks failed: line/train/self_check_model" in record.read("report.md").decode()
+
+
+def test_tensors_are_changed_where_their_bits_are():
+    def network() -> torch.nn.Module:
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+        for parameter in model.parameters():
+            parameter.data.zero_()
+        model[0].bias.data[0] = float("nan")
+        return model
+
+    model = network()
+    before = self_checks.snapshot(model)
+    assert self_checks.changed(model, before) == 0, "a NaN is itself"
+    model[0].weight.data.neg_()
+    assert self_checks.changed(model, before) == 1, "-0 has other bits than 0"
+    model[1].double()
+    assert self_checks.changed(model, before) == 1 + 4, "and other dtypes count, not those that stay"
+    model.register_buffer("own", torch.zeros(1))
+    assert self_checks.changed(model, before) == 1 + 4 + 1
 
 
 def test_both_splits_are_measured_and_drawn(start: Start):

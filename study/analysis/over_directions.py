@@ -23,7 +23,8 @@ SPREAD = ("_standard_deviation", "_low", "_high")
 
 WORST = (
     *("basin_reaches_edge", "basin_unresolved", "diverged_cells"),
-    *("self_check", "self_check_training", "batch_statistics_gap"),
+    *("self_check", "self_check_training", "self_check_repeated", "self_check_model"),
+    "batch_statistics_gap",
     *("interpolation_error", "precision_error"),
 )
 """What says how far a landscape can be trusted: of several, the largest counts, and not the mean."""
