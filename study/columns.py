@@ -15,6 +15,7 @@ from study.members import BY_TRAINING, SCORES
 from study.replicates import BETWEEN
 from study.rescaled import CHANGE, NORM
 from study.self_checks import TOLERANCE as SELF_CHECKS
+from study.span import PATH_SHARE
 
 ERRORS = ("", "_standard_error")
 
@@ -27,7 +28,8 @@ def columns(config: StudyConfig) -> set[str]:
     """
     found = {*BY_TRAINING, "gap/loss", *(f"gap/{score}" for score in SCORES)}
     for name, own in config.landscape.items():
-        measures = {*KINDS[own.kind].measured, *SELF_CHECKS}
+        kind = KINDS[own.kind]
+        measures = {*kind.measured, *SELF_CHECKS, *((PATH_SHARE,) if kind.straight else ())}
         if len(own.draws) > 1:
             measures = {each for measure in measures for each in summary_names(measure)}
         found |= {f"{name}/{split}/{measure}" for split in own.splits for measure in measures}

@@ -25,6 +25,7 @@ from study.record import Record
 from study.saved import saved_data
 from study.self_checks import TOLERANCE as SELF_CHECKS
 from study.source import TRAINING
+from study.span import PATH_SHARE
 from study.training.data import DataSet
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ TRAINED = ("test/loss", "test/accuracy", "test/r2", "test/averaged_loss", "gap/l
 
 FLAGS = (
     *SELF_CHECKS,
+    PATH_SHARE,
     "basin_reaches_edge",
     "basin_unresolved",
     "diverged_cells",

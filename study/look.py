@@ -25,6 +25,7 @@ from study.models import ModelConfig
 from study.reading import Reading
 from study.record import POINTS
 from study.self_checks import changed, self_checks, snapshot, stated_errors
+from study.span import PATH_SHARE, path_share
 from study.training.tasks import Task
 
 
@@ -105,6 +106,9 @@ def _look(
     with using_threads(threads):
         geometry = kind.geometry(config, trained)
         beside = kind.companions(config, trained, geometry)
+    share = path_share(geometry, trained) if kind.straight else None
+    if share is not None:
+        geometry = replace(geometry, provenance={**geometry.provenance, PATH_SHARE: share})
     policy = cast(BatchStatistics, config.batch_statistics or geometry.default_batch_statistics)
     reading = Reading.of(trained.data, config.splits, config.examples, config.subset_seed, evaluation)
 
@@ -135,6 +139,8 @@ def _look(
         for name in config.splits
         for measure, value in kind.measures(landscape.split(name), config).items()
     }
+    if share is not None:
+        measures |= {f"{name}/{PATH_SHARE}": share for name in config.splits}
     measures |= self_checks(landscape, geometry, trained, reading, policy, executor)
     touched = float(changed(trained.model, before))
     for name in config.splits:

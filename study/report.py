@@ -18,6 +18,7 @@ from study.partner import undrawn
 from study.prepare import Prepared
 from study.record import Record
 from study.self_checks import TOLERANCE
+from study.span import span_words
 
 
 def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -> str:
@@ -27,7 +28,7 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
         f"{name} split, {_examples(size['examples'], size['population'])}"
         for name, size in about["splits"].items()
     )
-    parts = [f"{_subject(prepared)}: {read}", *KINDS[config.kind].caption(config, about)]
+    parts = [f"{_subject(prepared)}: {read}", *KINDS[config.kind].caption(config, about), *span_words(about)]
     parts += [
         f"the {entry} is the solution of seed {prepared.partners[words].config.seed}"
         for entry, words in config.weights_named.items()

@@ -149,6 +149,7 @@ class Kind:
         completed: the landscape with what follows from it and from its companions.
         eigenvalues: from configuration to how the Hessian's extreme eigenvalues are found at each point; None
             where only the loss is read.
+        straight: whether it lies along a line or in a plane, of which can be said how much of θ*−θ₀ it holds.
     """
 
     name: str
@@ -165,3 +166,4 @@ class Kind:
     companions: Callable[[Any, Trained, Any], Mapping[str, Companion]] = lambda *_about: {}
     completed: Callable[[Landscape, Any], Landscape] = lambda landscape, _config: landscape
     eigenvalues: Callable[[Any], Eigenvalues | None] = lambda _config: None
+    straight: bool = True

@@ -130,4 +130,5 @@ KIND = Kind(
     drawing=LineDrawing({"t": "t (0 = {0}, 1 = {1})"}),
     caption=caption,
     companions=companions,
+    straight=False,
 )

@@ -54,9 +54,8 @@ def alike(config: DirectedPlaneConfig) -> Mapping[str, Any]:
 
 
 def caption(config: DirectedPlaneConfig, about: Mapping[str, Any]) -> list[str]:
-    """How the directions are scaled, and the cosine between them."""
-    said = config.direction_words(about)
-    return [*said, f"cosine of the axes {about['cosine']:.2g}"] if about["cosine"] is not None else said
+    """How the directions are scaled."""
+    return config.direction_words(about)
 
 
 LABELS = {"alpha": "α (steps along δ)", "beta": "β (steps along η)"}

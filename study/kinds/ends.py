@@ -8,6 +8,7 @@ from study.analysis.matching import align
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import LandscapeConfig, Trained
+from study.kinds.steps import beside
 from study.landscape.weights import Weights
 
 
@@ -91,7 +92,7 @@ class EndsConfig(LandscapeConfig):
 
 def ends_words(about: Mapping[str, Any]) -> list[str]:
     """For a caption: how far the ends are apart, and how they were matched."""
-    words = [f"‖θ₁−θ₀‖ = {about['distance']:.3g}"]
+    words = [f"‖θ₁−θ₀‖ = {about['distance']:.3g}{beside(about['distance'], about['end_norm'], 'θ₁')}"]
     if (found := about.get("matching")) is not None:
         words[0] += f", {found['distance_before']:.3g} before weight matching, which moved"
         words[0] += f" {100 * found['moved']:.0f}% of the units"

@@ -13,6 +13,7 @@ from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
 from study.kinds.drawing import HessianDrawing
 from study.kinds.rectangle import RectangleConfig
 from study.kinds.second_derivatives import check_second_derivatives, eigenvectors, quadratic
+from study.kinds.steps import unit_step
 from study.landscape.directions import Direction
 from study.landscape.geometry import Geometry, Line, Plane
 from study.landscape.grid import Grid
@@ -102,11 +103,11 @@ def alike(config: HessianPlaneConfig) -> Mapping[str, Any]:
 
 
 def caption(_config: HessianPlaneConfig, about: Mapping[str, Any]) -> list[str]:
-    """The eigenvalues, and how long the solution is."""
+    """The eigenvalues, and how long a step is."""
     values = ", ".join(f"{own['eigenvalue']:.4g}" for own in about["directions"])
     return [
         f"axes in L2 distance along Hessian eigenvectors, eigenvalues {values}",
-        f"‖θ*‖ = {about['center_norm']:.3g}",
+        unit_step(about),
     ]
 
 

@@ -9,6 +9,7 @@ from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind, LandscapeConfig, Trained
 from study.kinds.drawing import LineDrawing
+from study.kinds.steps import beside
 from study.landscape.geometry import Geometry, Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
@@ -63,7 +64,7 @@ def alike(config: InterpolationConfig) -> Mapping[str, Any]:
 def caption(config: InterpolationConfig, about: Mapping[str, Any]) -> list[str]:
     """Where it starts, and how far the solution lies from there."""
     fresh = [] if config.start_seed is None else [f"θ₀ a fresh initialisation of seed {config.start_seed}"]
-    return [*fresh, f"‖θ*−θ₀‖ = {about['distance']:.3g}"]
+    return [*fresh, f"‖θ*−θ₀‖ = {about['distance']:.3g}{beside(about['distance'], about['end_norm'])}"]
 
 
 KIND = Kind(

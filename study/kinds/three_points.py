@@ -10,6 +10,7 @@ from study.keys import key
 from study.kinds.base import Kind, Trained
 from study.kinds.bounded import BoundedConfig
 from study.kinds.drawing import PlaneDrawing
+from study.kinds.steps import unit_step
 from study.landscape.geometry import Geometry, Plane
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
@@ -68,7 +69,7 @@ def caption(_config: ThreePointsConfig, about: Mapping[str, Any]) -> list[str]:
     """How far the three are apart."""
     first, second = about["distances"][0][1:], about["distances"][1][2]
     apart = ", ".join(f"{distance:.3g}" for distance in (*first, second))
-    return [f"axes in L2 distance; distances of the three (1–2, 1–3, 2–3) {apart}"]
+    return [f"axes in L2 distance; {unit_step(about)}; distances of the three (1–2, 1–3, 2–3) {apart}"]
 
 
 KIND = Kind(

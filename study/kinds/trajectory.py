@@ -17,6 +17,7 @@ from study.keys import key
 from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
 from study.kinds.bounded import BoundedConfig
 from study.kinds.drawing import TrajectoryDrawing
+from study.kinds.steps import unit_step
 from study.landscape.geometry import Geometry, Plane
 from study.landscape.grid import Grid
 from study.landscape.path import Path
@@ -132,6 +133,7 @@ def caption(config: TrajectoryConfig, about: Mapping[str, Any]) -> list[str]:
         f"axes in L2 distance along the principal components of {len(about['updates'])} checkpoints about "
         f"the {config.center}: {' + '.join(percent)} of the variance, {' + '.join(walk)} in a random walk, "
         f"{100 * found['random_plane']:.2g}% in two random directions",
+        unit_step(about),
         f"checkpoints lie up to {far:.2g} ‖θ*−θ₀‖ off the plane, so the path has not the loss below it",
     ]
 

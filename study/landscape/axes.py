@@ -1,12 +1,18 @@
 """What a line or a plane says of the directions that it lies along."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from study.landscape.directions import Direction, cosine
 from study.landscape.weights import Layout, Weights
+
+PARALLEL = 1e-12
+"""Eigenvalue of the axes' cosines, over the largest, below which they span a direction less."""
 
 
 def describe_axes(theta: Weights, directions: Sequence[Direction]) -> dict[str, Any]:
@@ -37,6 +43,32 @@ def describe_axes(theta: Weights, directions: Sequence[Direction]) -> dict[str, 
         about["cosine"] = cosine(first.flat, second.flat)
         about["raw_cosine"] = raw_cosine(theta.layout, first, second)
     return about
+
+
+def share_along(vector: Tensor, axes: Sequence[Tensor]) -> float | None:
+    """‖Pv‖² / ‖v‖², P the orthogonal projection on the span of the axes; None if v is zero or not finite.
+
+    By least squares in float64, from the axes' Gram matrix: right for axes of any length and at any angle,
+    parallel ones included. A vector in the span has exactly 1.
+
+    Args:
+        vector: v, (P,).
+        axes: (P,) each; one that is zero spans nothing.
+    """
+    rest = vector.double()
+    whole = float(rest @ rest)
+    units = [
+        axis.double() / norm for axis in axes if (norm := float(torch.linalg.vector_norm(axis.double()))) > 0
+    ]
+    if not (isfinite(whole) and whole > 0):
+        return None
+    if units:
+        cosines = np.array([[float(one @ other) for other in units] for one in units])
+        along = np.array([float(unit @ rest) for unit in units])
+        steps = np.linalg.pinv(cosines, rcond=PARALLEL, hermitian=True) @ along
+        for step, unit in zip(steps, units, strict=True):
+            rest = rest - float(step) * unit
+    return min(max(1.0 - float(rest @ rest) / whole, 0.0), 1.0)
 
 
 def raw_cosine(layout: Layout, first: Direction, second: Direction) -> float | None:

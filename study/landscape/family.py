@@ -97,6 +97,13 @@ class Geometry:
         }
 
     @property
+    def span(self) -> tuple[Tensor, ...]:
+        """The vectors along which its points differ, each (P,): from the origin, whatever mixes them."""
+        if self.others:
+            return tuple(base - self.bases[0] for base in self.bases[1:])
+        return self.bases[1:]
+
+    @property
     def default_batch_statistics(self) -> BatchStatistics:
         """`recomputed` between sets of weights, `frozen` about one."""
         return "recomputed" if self.others else "frozen"

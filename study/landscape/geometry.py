@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from study.landscape.axes import describe_axes
 from study.landscape.directions import Direction, Normalization, orthogonalised, random_direction
@@ -248,6 +248,11 @@ class Scaling(Geometry):
             special={name: (1.0, 0.0)},
             provenance={"geometry": "scaling", "center": theta.digest, "center_norm": theta.norm},
         )
+
+    @property
+    def span(self) -> tuple[Tensor, ...]:
+        """The one vector along which its points differ, θ*."""
+        return self.bases
 
     def coefficients(self, coordinates: Coordinates) -> tuple[float, ...]:
         """(α (1 + β),)."""

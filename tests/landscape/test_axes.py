@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from study.landscape.axes import raw_cosine
+from study.landscape.axes import raw_cosine, share_along
 from study.landscape.directions import Direction, given, random_direction
 from study.landscape.geometry import Line, Plane
 from study.landscape.weights import Weights
@@ -100,3 +100,40 @@ def test_a_direction_of_another_dtype_takes_that_of_the_weights(uneven):
     plane = Plane.through(theta, Direction(vector, {}), random_direction(theta))
     assert plane.at(0.5, 0.0).flat.dtype == torch.float32
     torch.testing.assert_close(plane.at(0.5, 0.0).flat, theta.flat + 0.5 * vector.float())
+
+
+@pytest.mark.parametrize(
+    ("axes", "share"),
+    [
+        ([[1, 0, 0]], 9 / 169),
+        ([[-2e6, 0, 0]], 9 / 169),
+        ([[1, 1, 0], [0, 0, 2]], (2 * 3.5**2 + 144) / 169),
+        ([[0, 1e-3, 0], [1, 1e3, 0]], 25 / 169),  # at an angle of 0.06 degrees
+        ([[1, 1, 0], [-2, -2, 0]], 2 * 3.5**2 / 169),
+        ([[0, 0, 0], [1, 0, 0]], 9 / 169),
+        ([[0, 0, 0]], 0.0),
+        ([[4, -3, 0]], 0.0),
+        ([[3, 4, 12]], 1.0),
+        ([[1, 2, 3], [4, 6, 15]], 1.0),  # their difference
+    ],
+)
+def test_the_share_along_axes_by_hand(axes, share):
+    """Of (3, 4, 12), whose length is 13."""
+    found = share_along(torch.tensor([3.0, 4.0, 12.0]), torch.tensor(axes, dtype=torch.float32).unbind())
+    assert found == pytest.approx(share, rel=1e-9, abs=1e-15)
+    assert (found == 1.0) == (share == 1.0), "exactly"
+
+
+def test_the_share_along_axes_is_that_of_least_squares():
+    generator = torch.Generator().manual_seed(3)
+    axes = torch.randn(2, 500, generator=generator)
+    axes[1] = 40 * (axes[0] + 0.1 * axes[1])
+    vector = torch.randn(500, generator=generator) + 0.3 * axes[0]
+    a, v = axes.double().numpy().T, vector.double().numpy()
+    (rest,) = np.linalg.lstsq(a, v)[1]
+    assert share_along(vector, list(axes)) == pytest.approx(1 - rest / (v @ v), rel=1e-12)
+
+
+@pytest.mark.parametrize("vector", [[0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]])
+def test_nothing_is_shared_of_a_vector_that_is_none(vector):
+    assert share_along(torch.tensor(vector), [torch.tensor([1.0, 0.0])]) is None

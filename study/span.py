@@ -1,0 +1,44 @@
+"""What the axes of a landscape span, and what they leave out of the way that the training went."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from study.kinds import Trained
+from study.landscape.axes import share_along
+from study.landscape.geometry import Geometry
+
+PATH_SHARE = "path_share"
+
+ORTHOGONAL = 5e-4  # a cosine below it is 0 to three digits
+LEAST = 1e-4  # share that is given as a number
+
+
+def path_share(geometry: Geometry, trained: Trained) -> float | None:
+    """The share of ‖θ*−θ₀‖² that lies along a line or in a plane: ‖P(θ*−θ₀)‖² / ‖θ*−θ₀‖².
+
+    P projects on what the axes span. None where no initialisation is known, or the solution is not on it.
+    """
+    if trained.initialisation is None or trained.solution_name not in geometry.special:
+        return None
+    return share_along(trained.solution.flat - trained.initialisation.flat, geometry.span)
+
+
+def span_words(about: Mapping[str, Any]) -> list[str]:
+    """For a caption: the cosine of two axes that are not orthogonal, and the share of the way along them.
+
+    Args:
+        about: provenance of the landscape.
+    """
+    words = []
+    if (cosine := about.get("cosine")) is not None and abs(cosine) >= ORTHOGONAL:
+        words.append(f"cosine of the axes {cosine:.2g}")
+    if (share := about.get(PATH_SHARE)) is not None:
+        shape = "plane" if about["geometry"].startswith("plane") else "line"
+        words.append(f"the {shape} holds {_percent(share)} of ‖θ*−θ₀‖²")
+    return words
+
+
+def _percent(share: float) -> str:
+    if share < LEAST:
+        return f"less than {100 * LEAST:g}%"
+    return "all" if share == 1 else f"{100 * share:.3g}%"
