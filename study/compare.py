@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study import build
+from study.alike import alike, difference, shared
 from study.analysis.connectivity import barriers
 from study.analysis.over_directions import SPREAD
 from study.analysis.rank import rank_correlation
@@ -16,10 +17,13 @@ from study.between import SPLITS, Pair, choose_pairs, join, why_not
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
 from study.curvature import STEM as CURVATURE
+from study.differences import compare_differences
 from study.flatness import STEM as MEASURES
 from study.kinds import KINDS
+from study.kinds.drawing import LineDrawing
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
+from study.left_out import LeftOut
 from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_data
@@ -45,21 +49,6 @@ FLAGS = (
 """What says how far measures can be trusted, and is no result of its own, as is a standard error."""
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """What a figure does not show.
-
-    Attributes:
-        figure: its name.
-        run: label of the run, or of the two.
-        reason: why it would mislead there.
-    """
-
-    figure: str
-    run: str
-    reason: str
 
 
 @dataclass
@@ -168,15 +157,15 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
             reason = "the training of another seed, which it names, diverged"
             result.left_out.append(LeftOut(name, result.members.label(run), reason))
             continue
-        alike = _alike(name, run)
-        settings[repr(alike)] = alike
-        sets.setdefault(repr(alike), []).append(run)
+        own = alike(name, run)
+        settings[repr(own)] = own
+        sets.setdefault(repr(own), []).append(run)
     ordered = sorted(sets, key=lambda key: -len(sets[key]))
     for place, key in enumerate(ordered):
         file = name if place == 0 else f"{name}.{place + 1}"
         alone = len(sets[key]) < 2
         if place > 0:
-            reason = _difference(settings[key], settings[ordered[0]])
+            reason = difference(settings[key], settings[ordered[0]])
             where = "" if alone else f"; drawn apart in {file}"
             for run in sets[key]:
                 result.left_out.append(LeftOut(name, result.members.label(run), f"{reason}{where}"))
@@ -185,10 +174,10 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
 
 
 def _draw_landscapes(
-    name: str, file: str, runs: Sequence[Member], alike: Mapping[str, Any], result: Comparison
+    name: str, file: str, runs: Sequence[Member], settings: Mapping[str, Any], result: Comparison
 ) -> None:
     members = result.members
-    kind = KINDS[str(alike["kind"])]
+    kind = KINDS[str(settings["kind"])]
     drawn = list(runs)
     most = kind.drawing.most_together
     if len(drawn) > most:
@@ -200,29 +189,13 @@ def _draw_landscapes(
                 result.left_out.append(LeftOut(file, members.label(run), reason))
     landscapes = {members.label(run): run.landscape(name) for run in drawn}
     groups = {members.label(run): members.configuration(run) for run in drawn}
-    said = {words: value for words, value in alike.items() if words not in {"kind", "data"}}
-    shared = ", ".join(f"{words} {value}" for words, value in said.items() if value is not None)
-    caption = f"{_subject(members)}; {shared}; {len(drawn)} runs, one scale."
+    caption = f"{_subject(members)}; {shared(settings)}; {len(drawn)} runs, one scale."
     for suffix, figure in kind.drawing.together(landscapes, groups, kind.title, caption).items():
         result.figures[f"{file}{suffix}"] = figure
-
-
-def _alike(name: str, run: Member) -> dict[str, Any]:
-    """What must be the same for two landscapes to be drawn together."""
-    own = run.landscapes[name]
-    return {"kind": own.kind, "data": run.data_digest, **KINDS[own.kind].alike(own)}
-
-
-def _difference(own: Mapping[str, Any], others: Mapping[str, Any]) -> str:
-    """In what two such sets of settings differ."""
-    if own["data"] != others["data"]:
-        return "other data"
-    words = [words for words in own if own[words] != others.get(words)]
-    return ", ".join(f"{word} {_said(own[word])}, not {_said(others.get(word))}" for word in words)
-
-
-def _said(value: Any) -> str:
-    return "as by default" if value is None else str(value)
+    if isinstance(kind.drawing, LineDrawing):
+        figures, left_out = compare_differences(name, f"{file}.difference", runs, members, _subject(members))
+        result.figures |= figures
+        result.left_out += left_out
 
 
 def _joined(

@@ -10,12 +10,13 @@ import pandas as pd
 from study.analysis.over_directions import SPREAD
 from study.analysis.verdicts import FEWEST
 from study.claims import Judged, in_words, metrics, table, verdicts
-from study.compare import FLAGS, Comparison, LeftOut
+from study.compare import FLAGS, Comparison
 from study.config_claims import ClaimConfig
 from study.figures.export import render
 from study.figures.style import DPI
 from study.figures.verdicts import verdicts_figure
 from study.figures.web_page import web_page
+from study.left_out import LeftOut
 from study.record import Record
 from study.replicates import Items
 

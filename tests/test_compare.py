@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.compare import Comparison, LeftOut, compare, grouped
+from study.compare import Comparison, compare, grouped
 from study.compare_runs import compare_runs
 from study.comparison_report import keep_comparison, page
 from study.config import StudyConfig
 from study.errors import ConfigError
 from study.figures import comparison as comparison_figures
+from study.figures import differences as difference_figures
 from study.figures import measures as measure_figures
 from study.figures import planes as plane_figures
 from study.figures import training as training_figures
 from study.kinds import KINDS
 from study.landscape.executors import Serial
+from study.left_out import LeftOut
 from study.members import Members
 from study.record import COMPARISONS, Record, State
 from study.run import Outcome
@@ -29,6 +31,8 @@ Compare = Callable[..., Comparison]
 
 SQUARE = [(f"training.batch_size={size}", f"seed={seed}") for size in (8, 32) for seed in (0, 1)]
 
+ONE_EPOCH = "training.epochs=1"
+
 
 @pytest.fixture(autouse=True)
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple]]:
@@ -37,6 +41,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple]]:
     for module, name in (
         (comparison_figures, "overlaid_lines"),
         (comparison_figures, "between_figure"),
+        (difference_figures, "differences_figure"),
         (plane_figures, "contour_panels"),
         (measure_figures, "measures_figure"),
         (measure_figures, "against_test_error"),
@@ -75,7 +80,9 @@ def test_alike_landscapes_are_drawn_together_by_label_and_configuration(compared
     assert list(landscapes) == [f"batch_size {size}, seed {seed}" for size in (8, 32) for seed in (0, 1)]
     assert set(groups.values()) == {"batch_size 8", "batch_size 32"}
     assert settings["parameter_label"].startswith("α")
-    assert settings["caption"] == "mlp on digits; split train, normalization filter; 4 runs, one scale."
+    assert settings["caption"] == (
+        "mlp on digits; split train, normalization filter, examples 64 of 64; 4 runs, one scale."
+    )
 
 
 def test_other_normalizations_are_drawn_apart_and_said(compared: Compare, drawn):
@@ -91,6 +98,73 @@ def test_other_normalizations_are_drawn_apart_and_said(compared: Compare, drawn)
             "normalization none, not filter; drawn apart in line.2",
         )
         for seed in (0, 1)
+    ]
+
+
+def test_lines_read_on_other_examples_are_drawn_apart_and_said(compared: Compare, drawn):
+    """Sizes beyond all examples choose nothing, whatever the seed."""
+    beyond = ("landscape.line.examples=100", "landscape.line.subset_seed=1")
+    fewer = ("landscape.line.examples=32",)
+    jobs = [(*own, ONE_EPOCH, f"seed={seed}") for own in ((), beyond, fewer) for seed in (0, 1)]
+    result = compared(*jobs)
+    assert [len(given[0]) for given, _settings in drawn["overlaid_lines"]] == [4, 2]
+    reasons = {own.reason for own in result.left_out if own.figure == "line"}
+    assert reasons == {"examples 32 of 64 by subset seed 0, not 64 of 64; drawn apart in line.2"}
+    assert {"line.2", "line.difference"} <= set(result.figures)
+    assert "line.2.difference" not in result.figures, "seeds alone have no differences"
+
+
+# Differences
+
+
+def losses(result: Comparison, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Means and losses of examples along the line of a run."""
+    (run,) = [run for run in result.members.runs if result.members.label(run) == label]
+    line = run.landscape("line")
+    return line.values["train/loss"], line.example_losses["train"].astype(float)
+
+
+def test_differences_are_taken_from_the_first_configuration_seed_by_seed(compared: Compare, drawn):
+    result = compared(*[(*job, "landscape.line.examples=32", ONE_EPOCH) for job in SQUARE])
+    ((found, reference), settings) = drawn["differences_figure"][0]
+    assert reference == "batch_size 8"
+    assert list(found) == ["train"]
+    assert list(found["train"]) == ["batch_size 32"]
+    gap = found["train"]["batch_size 32"]
+    pairs = [[losses(result, f"batch_size {size}, seed {seed}") for size in (32, 8)] for seed in (0, 1)]
+    assert gap.at.tolist() == [-1.0, 0.0, 1.0]
+    means = np.array([run[0] - other[0] for run, other in pairs])
+    assert gap.loss == pytest.approx(means.mean(axis=0), rel=1e-12)
+    examples = np.mean([run[1] - other[1] for run, other in pairs], axis=0)
+    variance = examples.var(axis=1, ddof=1) / 32 * (1 - 32 / 64) + means.var(axis=0, ddof=1) / 2
+    assert gap.error == pytest.approx(np.sqrt(variance), rel=1e-6)
+    assert "mean over 2 seeds" in settings["caption"]
+    assert "32 of 64 examples read, paired" in settings["caption"]
+    assert "of the seeds, paired seed by seed, added in squares" in settings["caption"]
+    assert "line.difference" in result.figures
+    assert not [own for own in result.left_out if own.figure == "line.difference"]
+
+
+def test_one_seed_of_all_examples_has_no_band_and_says_so(compared: Compare, drawn):
+    compared(("training.batch_size=8", ONE_EPOCH), ("training.batch_size=32", ONE_EPOCH))
+    ((found, _reference), settings) = drawn["differences_figure"][0]
+    assert found["train"]["batch_size 32"].error.tolist() == [0.0, 0.0, 0.0]
+    assert "one seed; no band: all examples are read" in settings["caption"]
+
+
+def test_runs_without_a_partner_or_of_other_points_are_not_subtracted_and_named(compared: Compare, drawn):
+    result = compared(
+        *[("training.batch_size=8", ONE_EPOCH, f"seed={seed}") for seed in (0, 1)],
+        *[("training.batch_size=32", ONE_EPOCH, f"seed={seed}") for seed in (0, 2)],
+        ("training.batch_size=64", ONE_EPOCH, "landscape.line.points=4"),
+    )
+    ((found, reference), _settings) = drawn["differences_figure"][0]
+    assert reference == "batch_size 8, points 3"
+    assert list(found["train"]) == ["batch_size 32, points 3"]
+    assert [(own.run, own.reason) for own in result.left_out if own.figure == "line.difference"] == [
+        ("batch_size 32, points 3, seed 2", f"{reference} has no run of seed 2"),
+        ("batch_size 64, points 4, seed 0", f"its α are not those of {reference}"),
+        ("batch_size 8, points 3, seed 1", "no other configuration has a run of seed 1"),
     ]
 
 

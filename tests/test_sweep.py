@@ -87,7 +87,7 @@ def test_a_sweep_leaves_a_record_of_its_own_beside_those_of_its_runs(swept: Swee
 def test_the_comparison_has_its_tables_figures_and_page(drawn: Sweep):
     record = drawn(*SQUARE).record
     assert {"comparison/runs.csv", "comparison/groups.csv", "comparison/between.csv"} <= set(record.files())
-    for name in ("training", "line", "between", "measures", "test_error"):
+    for name in ("training", "line", "line.difference", "between", "measures", "test_error"):
         assert record.read(f"comparison/{name}.png").startswith(b"\x89PNG")
         assert record.read(f"comparison/{name}.pdf").startswith(b"%PDF")
     assert [row["label"] for row in rows(record)] == [
@@ -103,7 +103,7 @@ def test_the_comparison_has_its_tables_figures_and_page(drawn: Sweep):
     assert float(groups[0]["test/loss std"]) == pytest.approx(abs(losses[0] - losses[1]) / 2**0.5)
     assert len(rows(record, "between")) == 4  # two pairs, two splits
     page = record.read("report.html").decode()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert "http" not in page.partition("<body>")[2]  # nothing is asked of any network
     assert all(row["run"] in page for row in rows(record))
     assert "Nothing: every run is in every figure." in page
