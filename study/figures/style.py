@@ -226,14 +226,20 @@ def compose(
         return body
 
     body = arrange(body_height)
-    for _ in range(manner.passes if ratio is not None else 0):
+    if ratio is None:
+        return body
+
+    def lacking(ratio: float) -> float:
         slot = figure.axes[0].get_position(original=True)
-        lacking = slot.width * width * (ratio or 0.0) - slot.height * figure.get_figheight()
-        if abs(lacking) < 0.01:
+        return slot.width * width * ratio - slot.height * figure.get_figheight()
+
+    for _ in range(manner.passes):
+        if abs(more := lacking(ratio)) < 0.01:
             break
-        body_height += len(rows) * lacking
-        body = arrange(body_height)
-    return body
+        body_height += len(rows) * more
+        arrange(body_height)
+    arrange(body_height)  # margins were those of axes that were not yet so wide: labels would stick out
+    return arrange(body_height + len(rows) * min(lacking(ratio), 0.0))  # and these may be less wide
 
 
 def name_coordinate(axis: Axis, label: str, between: str = "  ") -> None:

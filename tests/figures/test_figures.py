@@ -324,6 +324,23 @@ def test_nothing_is_cut_off_and_the_caption_covers_nothing():
         assert " ".join(caption.get_text().split()) == CAPTION
 
 
+@pytest.mark.parametrize("lines", [3, 5, 6])
+def test_a_square_picture_is_whole_above_a_caption_of_any_length(lines):
+    axis = square(1.0, 9)
+    a, b = np.meshgrid(axis, axis, indexing="ij")
+    caption = "\n".join(["several words, and more of them"] * lines)
+    figure = contour_figure(
+        plane(0.01 + a**2 + b**2, axis, axis),
+        split="",
+        title="On a plane",
+        caption=caption,
+        axis_labels={"alpha": "α (steps along δ)", "beta": "β (steps along η)"},
+    )
+    with styled():
+        assert figure.axes[0].get_tightbbox().x0 >= 0.0
+        assert figure.axes[1].get_tightbbox().x1 <= figure.bbox.x1
+
+
 def valley(high):
     """A tilted valley over many decades: isolines close together at two corners, far apart along it."""
     axis = square(20.0, 41)
