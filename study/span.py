@@ -10,7 +10,7 @@ from study.landscape.geometry import Geometry
 PATH_SHARE = "path_share"
 
 ORTHOGONAL = 5e-4  # a cosine below it is 0 to three digits
-LEAST = 1e-4  # share that is given as a number
+LEAST, MOST = 1e-4, 0.999  # shares between which a number is given, besides all of it
 
 
 def path_share(geometry: Geometry, trained: Trained) -> float | None:
@@ -41,4 +41,6 @@ def span_words(about: Mapping[str, Any]) -> list[str]:
 def _percent(share: float) -> str:
     if share < LEAST:
         return f"less than {100 * LEAST:g}%"
-    return "all" if share == 1 else f"{100 * share:.3g}%"
+    if share == 1:
+        return "all"
+    return f"{100 * share:.3g}%" if share < MOST else f"over {100 * MOST:g}%"

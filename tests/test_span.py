@@ -96,6 +96,7 @@ def test_a_curve_differs_by_what_bends_it_and_what_it_spans() -> None:
         ({"geometry": "plane", "cosine": -0.0512, "path_share": 0.1234}, "the plane holds 12.3% of"),
         ({"geometry": "line between", "path_share": 1.0}, "the line holds all of"),
         ({"geometry": "plane through three points", "path_share": 0.5}, "the plane holds 50% of"),
+        ({"geometry": "plane", "path_share": 0.99996}, "the plane holds over 99.9% of"),
         ({"geometry": "scaling", "path_share": 0.5}, "the line holds 50% of"),
     ],
 )
