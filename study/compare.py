@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study import build
-from study.alike import alike, difference, shared
+from study.alike import UNIT, alike, difference, of_one_unit, shared
 from study.analysis.connectivity import barriers
 from study.analysis.over_directions import SPREAD
 from study.analysis.rank import rank_correlation
@@ -28,6 +28,7 @@ from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_data
 from study.self_checks import TOLERANCE as SELF_CHECKS
+from study.self_checks import broken_checks
 from study.source import TRAINING
 from study.span import PATH_SHARE
 from study.training.data import DataSet
@@ -123,8 +124,8 @@ def _compare_training(result: Comparison) -> None:
     members = result.members
     curves: dict[str, pd.DataFrame] = {}
     firsts: dict[str, str] = {}
-    left_out = []
-    for run in members.runs:
+    runs, left_out = of_one_unit(members, "training")
+    for run in runs:
         label = members.label(run)
         first = firsts.setdefault(run.training_hash, label)
         if first != label or not run.record.holds(TRAINING):
@@ -139,7 +140,7 @@ def _compare_training(result: Comparison) -> None:
         groups = {members.label(run): members.configuration(run) for run in members.runs}
         caption = f"{_subject(members)}; {len(curves)} trainings, whole splits evaluated after each epoch."
         result.figures["training"] = training_figure(
-            curves, groups, title="Training", caption=caption, loss_unit=members.loss_unit
+            curves, groups, title="Training", caption=caption, loss_unit=runs[0].loss_unit
         )
 
 
@@ -155,6 +156,10 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
             continue
         if name in run.undrawn:
             reason = "the training of another seed, which it names, diverged"
+            result.left_out.append(LeftOut(name, result.members.label(run), reason))
+            continue
+        if broken := broken_checks(name, run.values):
+            reason = f"self-checks failed: {', '.join(broken)}"
             result.left_out.append(LeftOut(name, result.members.label(run), reason))
             continue
         own = alike(name, run)
@@ -233,14 +238,20 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
     """The table of barriers, and the figure of the lines between minima."""
     from study.figures.comparison import between_figure
 
-    members, rows, lines, groups = result.members, [], {}, {}
+    members, rows, drawn, lines, groups = result.members, [], [], {}, {}
     for pair, landscape in joined:
         alike = members.configuration(pair.start) == members.configuration(pair.end)
         words = members.replicate if alike else members.configuration
         ends = [words(pair.start), words(pair.end)]
-        for split in SPLITS:
-            named = {"start": members.label(pair.start), "end": members.label(pair.end), "split": split}
-            rows.append({**named, **barriers(landscape.split(split)), **pair.told_apart(members)})
+        named = {"start": members.label(pair.start), "end": members.label(pair.end)}
+        own = [{**named, "split": split, **barriers(landscape.split(split))} for split in SPLITS]
+        rows += [{**row, **pair.told_apart(members)} for row in own]
+        unit = joined[0][1].loss_unit
+        if landscape.loss_unit != unit:
+            reason = f"{UNIT} {landscape.loss_unit}, not {unit}"
+            result.left_out.append(LeftOut("between", " and ".join(named.values()), reason))
+            continue
+        drawn += own
         points = dict(zip(ends, landscape.points.values(), strict=True))
         way = " → ".join(ends)
         group = (members.configuration(pair.start) if members.keys else "seeds") if alike else way
@@ -248,11 +259,11 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         lines[label], groups[label] = replace(landscape, points=points), group
     result.between = pd.DataFrame(rows)
     if lines:
-        highest = result.between.groupby("split", sort=False)["barrier"].max()
+        highest = pd.DataFrame(drawn).groupby("split", sort=False)["barrier"].max()
         heights = ", ".join(f"{split} {height:.2g}" for split, height in highest.items())
         caption = (
             f"{_subject(members)}; θ(α) = (1 − α) θ_start + α θ_end, running statistics recomputed; "
-            f"{len(lines)} pairs; highest barrier: {heights} {members.loss_unit}."
+            f"{len(lines)} pairs; highest barrier: {heights} {unit}."
         )
         result.figures["between"] = between_figure(lines, groups, title="Between two minima", caption=caption)
 
@@ -261,20 +272,22 @@ def _compare_measures(result: Comparison) -> None:
     """Measures against the settings in which runs differ, and against the test error."""
     from study.figures.measures import against_test_error, measures_figure
 
-    members, table = result.members, result.runs
+    members = result.members
+    runs, left_out = of_one_unit(members, "measures")
+    table = result.runs[result.runs["run"].isin([run.record.config_hash for run in runs])]
     measured = [name for name in _measures(members, table) if _varies(table[name])]
     reached = [name for name in TRAINED if name in table and _varies(table[name])]
-    caption = f"{_subject(members)}; {len(table)} runs, {len(members.by_configuration())} configurations."
+    caption = f"{_subject(members)}; {len(table)} runs, {table['configuration'].nunique()} configurations."
     keys = members.keys or members.seeds
     if keys and (measured or reached):
-        title = "Measures by configuration"
+        result.left_out += left_out
         result.figures["measures"] = measures_figure(
             table,
             [*reached, *measured],
             keys,
-            title=title,
+            title="Measures by configuration",
             caption=caption,
-            loss_unit=members.loss_unit,
+            loss_unit=runs[0].loss_unit,
         )
     if measured and "test/accuracy" in table and _varies(table["test/accuracy"]):
         columns = table[["configuration", "test/accuracy", *measured]]
@@ -288,7 +301,7 @@ def _compare_measures(result: Comparison) -> None:
             "configuration",
             title="Measures and test error",
             caption=f"{caption} ρ: Spearman's, over configurations, with a 95% interval from 8 on.",
-            loss_unit=members.loss_unit,
+            loss_unit=runs[0].loss_unit,
         )
 
 

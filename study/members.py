@@ -141,11 +141,6 @@ class Members:
         runs.sort(key=lambda run: [places[key][repr(run.settings.get(key))] for key in (*keys, *seeds)])
         return cls(tuple(runs), keys, seeds)
 
-    @property
-    def loss_unit(self) -> str:
-        """What losses of an example are counted in; all units where runs differ in it."""
-        return " or ".join(dict.fromkeys(run.loss_unit for run in self.runs))
-
     def configuration(self, run: Member) -> str:
         """The settings that make a run's configuration, in words: `batch_size 64, optimizer adam`."""
         return self._words(run, self.keys) or "all runs"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from study import curvature, flatness
 from study.analysis.curvature import Curvature
 from study.analysis.over_directions import SPREAD, replicates
@@ -17,7 +19,7 @@ from study.models import count_parameters
 from study.partner import undrawn
 from study.prepare import Prepared
 from study.record import Record
-from study.self_checks import TOLERANCE
+from study.self_checks import broken_checks
 from study.span import span_words
 
 
@@ -37,7 +39,7 @@ def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
     errors = _stated_errors([own.provenance for own in replicates(landscape)])
-    return "; ".join([*parts, *errors, _whose(prepared)]) + "."
+    return "; ".join([*parts, *_subset_error(landscape), *errors, _whose(prepared)]) + "."
 
 
 def curvature_caption(found: Curvature, prepared: Prepared) -> str:
@@ -114,16 +116,6 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
     return "\n".join(lines)
 
 
-def broken_checks(name: str, values: dict[str, float]) -> list[str]:
-    """The self-checks of a landscape that do not hold."""
-    return [
-        key
-        for key, value in values.items()
-        for check, tolerance in TOLERANCE.items()
-        if key.startswith(f"{name}/") and key.endswith(f"/{check}") and not value <= tolerance
-    ]
-
-
 def closing_table(record: Record) -> list[tuple[str, float]]:
     """What a finished run shows on the terminal: the end of training, and each landscape's measures.
 
@@ -150,6 +142,15 @@ def _whose(prepared: Prepared) -> str:
     parts = [] if source is None or source.final else [f"the solution θ* is {source.name}"]
     parts += [] if factor == 1 else [f"solution rescaled by {factor:g}"]
     return "; ".join([*parts, f"seed {init_seed}", f"run {prepared.identity.config_hash}"])
+
+
+def _subset_error(landscape: Landscape) -> list[str]:
+    """In words, the standard errors over a plane that was read on a subset; in lines they are drawn."""
+    errors = [own for name, own in landscape.values.items() if name.endswith("loss_standard_error")]
+    known = np.concatenate([own[np.isfinite(own) & (own > 0)] for own in errors]) if errors else np.empty(0)
+    if len(landscape.axes) < 2 or not known.size:
+        return []
+    return [f"standard error of the loss {known.min():.2g} to {known.max():.2g} {landscape.loss_unit}"]
 
 
 def _stated_errors(abouts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -32,6 +32,7 @@ from study.prepare import Prepared
 from study.record import SWEEPS, Record, State
 from study.rescaled import FILE as RESCALED
 from study.rescaled import rescaled
+from study.self_checks import broken_checks
 from study.source import TRAINING, checkpoint_name, checkpoints, load_source
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.train import train_once
@@ -266,7 +267,7 @@ def _look(
     for suffix, table in tables(landscape).items():
         record.write(f"{stem}{suffix}.csv", table.to_csv(index=False))
     caption = report.caption(config, landscape, prepared)
-    broken = report.broken_checks(name, record.latest())
+    broken = broken_checks(name, record.latest())
     warning = f"Not to be trusted: {', '.join(broken)} failed" if broken else None
     for file, content in report.pictures(name, config, landscape, caption, warning).items():
         record.write(file, content)

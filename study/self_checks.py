@@ -115,6 +115,16 @@ def changed(model: nn.Module, before: Mapping[str, Tensor]) -> int:
     return len(now.keys() ^ before.keys()) + sum(_differ(now[name], before[name]) for name in shared)
 
 
+def broken_checks(name: str, values: Mapping[str, float]) -> list[str]:
+    """The self-checks of a landscape that do not hold."""
+    return [
+        key
+        for key, value in values.items()
+        for check, tolerance in TOLERANCE.items()
+        if key.startswith(f"{name}/") and key.endswith(f"/{check}") and not value <= tolerance
+    ]
+
+
 def stated_errors(landscape: Landscape, split: str) -> dict[str, float]:
     """What the landscape says of its own errors, as measures; nothing where every cell is exact.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from study import look as look_module
 from study.compare import Comparison, compare, grouped
 from study.compare_runs import compare_runs
 from study.comparison_report import keep_comparison, page
@@ -112,6 +113,36 @@ def test_lines_read_on_other_examples_are_drawn_apart_and_said(compared: Compare
     assert reasons == {"examples 32 of 64 by subset seed 0, not 64 of 64; drawn apart in line.2"}
     assert {"line.2", "line.difference"} <= set(result.figures)
     assert "line.2.difference" not in result.figures, "seeds alone have no differences"
+
+
+def test_landscapes_of_another_split_or_other_statistics_are_left_out(compared: Compare, drawn):
+    fewer = ("landscape.interpolation.split=test", "evaluation.statistics_examples=16")
+    result = compared(
+        *[("model.norm=batch", ONE_EPOCH, f"seed={seed}") for seed in (0, 1)],
+        ("model.norm=batch", ONE_EPOCH, "landscape.line.batch_statistics=recomputed", *fewer),
+        looks=("line", "interpolation"),
+    )
+    reasons = {own.figure: own.reason for own in result.left_out if own.figure in {"line", "interpolation"}}
+    assert reasons == {
+        "line": "batch statistics recomputed, not as by default, "
+        "statistics recomputed over 16 examples, not as by default",
+        "interpolation": "split test, not train, statistics recomputed over 16 examples, not 1,024 examples, "
+        "examples 32 of 32, not 64 of 64",
+    }
+    assert [len(given[0]) for given, _settings in drawn["overlaid_lines"]] == [2, 2]
+
+
+def test_a_landscape_whose_self_check_failed_is_left_out(
+    compared: Compare, drawn, monkeypatch: pytest.MonkeyPatch
+):
+    touched = iter([0, 0, 3])
+    monkeypatch.setattr(look_module, "changed", lambda *_given: next(touched))
+    result = compared(*[(ONE_EPOCH, f"seed={seed}") for seed in (0, 1, 2)])
+    ((landscapes, _groups), _settings) = drawn["overlaid_lines"][0]
+    assert list(landscapes) == ["seed 0", "seed 1"]
+    assert [own for own in result.left_out if own.figure == "line"] == [
+        LeftOut("line", "seed 2", "self-checks failed: line/train/self_check_model")
+    ]
 
 
 # Differences

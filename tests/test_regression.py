@@ -16,6 +16,7 @@ from study.landscape.executors import Serial
 from study.landscape.hessian import Objective
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
+from study.left_out import LeftOut
 from study.members import Members
 from study.models.mlp import mlp
 from study.prepare import prepare
@@ -112,7 +113,7 @@ def silent(_name: str):
     yield lambda _done, _total: None
 
 
-def test_regressions_are_compared_among_themselves_and_beside_a_classification(
+def test_regressions_are_compared_among_themselves_and_not_drawn_with_a_classification(
     compose: Compose, plain_pictures: None, output_dir
 ):
     looks = ("landscape=[interpolation]", "landscape.interpolation.points=3", "training.epochs=2")
@@ -135,9 +136,18 @@ def test_regressions_are_compared_among_themselves_and_beside_a_classification(
     assert "loss (squared error)" in words
     assert not [word for word in words if "nats" in word or "ccuracy" in word or word == "error (%)"]
     together = compared(*records)
-    words = [axes.get_ylabel() for axes in together.figures["training"].axes]
-    assert "loss (squared error or nats)" in words
-    assert {"error (%)", "R²"} <= set(words)
+    for name in ("training", "measures"):
+        words = [axes.get_ylabel().replace("\n", " ") for axes in together.figures[name].axes]
+        assert any("(squared error)" in label for label in words)
+        assert not any("nats" in label or "error (%)" in label for label in words), (
+            "two units have no one axis"
+        )
+    assert [own for own in together.left_out if own.figure != "between"] == [
+        LeftOut("training", "data wine, seed 0", "loss in nats, not squared error"),
+        LeftOut("interpolation", "data wine, seed 0", "loss in nats, not squared error"),
+        LeftOut("measures", "data wine, seed 0", "loss in nats, not squared error"),
+    ]
+    assert len(together.runs) == 3, "the tables hold all of them"
 
 
 def test_own_numbers_to_predict_are_learnt_and_looked_at(

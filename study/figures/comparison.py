@@ -27,6 +27,9 @@ from study.figures.panels import compose_panels, hide_labels, looks, name_panel,
 from study.figures.style import COLOURS, STROKES, name_coordinate, styled, unit
 from study.landscape.result import Landscape
 
+FEW = 6
+"""So many runs, or pairs, have bands of one standard error; more would cover one another."""
+
 SIZES = {"linewidth": 0.9, "markersize": 2.6}
 """Of a curve and its markers, in points."""
 
@@ -79,7 +82,7 @@ def overlaid_lines(
         title=title,
         caption=caption,
         parameter_label=parameter_label,
-        band=len(landscapes) <= 6,
+        band=len(landscapes) <= FEW,
     )
 
 
@@ -90,7 +93,7 @@ def between_figure(
 
     A column of panels for each group, at most four beside each other, all on the same axes; a thin line for
     each pair, of one colour where the words that follow the group's name (the seed) are the same. The first
-    split is solid, the next dashed.
+    split is solid, the next dashed. Up to six pairs have a band of one standard error on either side.
 
     Args:
         pairs: over lines, by the pair's label.
@@ -113,7 +116,14 @@ def between_figure(
     named = {name: stroke for name, stroke in strokes.items() if name}
     handles = legend_entries(look, named)
     return _line_panels(
-        panels, ("loss", "error"), handles, title=title, caption=caption, parameter_label="α", guides=(0, 1)
+        panels,
+        ("loss", "error"),
+        handles,
+        title=title,
+        caption=caption,
+        parameter_label="α",
+        guides=(0, 1),
+        band=len(pairs) <= FEW,
     )
 
 

@@ -174,6 +174,8 @@ def test_diverged_spans_interrupt_the_curve_and_are_counted():
 def test_a_band_is_drawn_for_at_most_six_runs():
     assert "± 1 standard error" in legend(lines(*sweep(3, 2)))
     assert "± 1 standard error" not in legend(lines(*sweep(7, 1)))
+    assert "± 1 standard error" in legend(between_figure(*pairs(2, 3), **WORDS))
+    assert "± 1 standard error" not in legend(between_figure(*pairs(7, 1), **WORDS))
 
 
 # Between two minima

@@ -139,6 +139,27 @@ def test_the_caption_calls_own_model_and_data_by_their_paths(
     assert "custom" not in words
 
 
+def test_the_caption_of_a_plane_states_the_standard_errors_of_a_subset(
+    tiny: Callable[..., StudyConfig], plain_pictures: None
+) -> None:
+    """In lines they are drawn; where all examples are read there are none."""
+    subset = [f"landscape.{name}.examples=32" for name in ("line", "contour")]
+    prepared = prepare(tiny("training.epochs=1", *subset, looks=("line", "contour")), {})
+    record = run(prepared).record
+    seen = {
+        name: Landscape.from_bytes(record.read(f"landscapes/{name}.npz"))
+        for name in prepared.config.landscape
+    }
+    errors = seen["contour"].values["train/loss_standard_error"]
+    assert 0 < errors.min() < errors.max()
+    words = f"; standard error of the loss {errors.min():.2g} to {errors.max():.2g} nats; "
+    looks = prepared.config.landscape
+    assert words in report.caption(looks["contour"], seen["contour"], prepared)
+    assert "standard error" not in report.caption(looks["line"], seen["line"], prepared)
+    errors[:] = 0.0
+    assert "standard error" not in report.caption(looks["contour"], seen["contour"], prepared)
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
