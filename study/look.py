@@ -106,9 +106,6 @@ def _look(
     with using_threads(threads):
         geometry = kind.geometry(config, trained)
         beside = kind.companions(config, trained, geometry)
-    share = path_share(geometry, trained) if kind.straight else None
-    if share is not None:
-        geometry = replace(geometry, provenance={**geometry.provenance, PATH_SHARE: share})
     policy = cast(BatchStatistics, config.batch_statistics or geometry.default_batch_statistics)
     reading = Reading.of(trained.data, config.splits, config.examples, config.subset_seed, evaluation)
 
@@ -139,7 +136,7 @@ def _look(
         for name in config.splits
         for measure, value in kind.measures(landscape.split(name), config).items()
     }
-    if share is not None:
+    if kind.straight and (share := path_share(geometry, trained)) is not None:
         measures |= {f"{name}/{PATH_SHARE}": share for name in config.splits}
     measures |= self_checks(landscape, geometry, trained, reading, policy, executor)
     touched = float(changed(trained.model, before))

@@ -23,14 +23,27 @@ from study.self_checks import broken_checks
 from study.span import span_words
 
 
-def caption(config: LandscapeConfig, landscape: Landscape, prepared: Prepared) -> str:
-    """What a figure shows: model, data, examples read, normalization, seeds, run."""
+def caption(
+    config: LandscapeConfig, landscape: Landscape, prepared: Prepared, share: float | None = None
+) -> str:
+    """What a figure shows: model, data, examples read, normalization, seeds, run.
+
+    Args:
+        config: of the landscape.
+        landscape: what is drawn.
+        prepared: the run.
+        share: of ‖θ*−θ₀‖² along it, where it is known.
+    """
     about = landscape.provenance
     read = ", ".join(
         f"{name} split, {_examples(size['examples'], size['population'])}"
         for name, size in about["splits"].items()
     )
-    parts = [f"{_subject(prepared)}: {read}", *KINDS[config.kind].caption(config, about), *span_words(about)]
+    parts = [
+        f"{_subject(prepared)}: {read}",
+        *KINDS[config.kind].caption(config, about),
+        *span_words(about, share),
+    ]
     parts += [
         f"the {entry} is the solution of seed {prepared.partners[words].config.seed}"
         for entry, words in config.weights_named.items()

@@ -34,6 +34,7 @@ from study.rescaled import FILE as RESCALED
 from study.rescaled import rescaled
 from study.self_checks import broken_checks
 from study.source import TRAINING, checkpoint_name, checkpoints, load_source
+from study.span import PATH_SHARE
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.train import train_once
 from study.training.checkpoints import decode_weights, load_weights
@@ -266,7 +267,8 @@ def _look(
     record.log({f"{name}/{key}": float(value) for key, value in measures.items()})
     for suffix, table in tables(landscape).items():
         record.write(f"{stem}{suffix}.csv", table.to_csv(index=False))
-    caption = report.caption(config, landscape, prepared)
+    share = measures.get(f"{config.splits[0]}/{PATH_SHARE}")
+    caption = report.caption(config, landscape, prepared, share)
     broken = broken_checks(name, record.latest())
     warning = f"Not to be trusted: {', '.join(broken)} failed" if broken else None
     for file, content in report.pictures(name, config, landscape, caption, warning).items():

@@ -23,16 +23,17 @@ def path_share(geometry: Geometry, trained: Trained) -> float | None:
     return share_along(trained.solution.flat - trained.initialisation.flat, geometry.span)
 
 
-def span_words(about: Mapping[str, Any]) -> list[str]:
+def span_words(about: Mapping[str, Any], share: float | None) -> list[str]:
     """For a caption: the cosine of two axes that are not orthogonal, and the share of the way along them.
 
     Args:
         about: provenance of the landscape.
+        share: `path_share`, where there is one.
     """
     words = []
     if (cosine := about.get("cosine")) is not None and abs(cosine) >= ORTHOGONAL:
         words.append(f"cosine of the axes {cosine:.2g}")
-    if (share := about.get(PATH_SHARE)) is not None:
+    if share is not None:
         shape = "plane" if about["geometry"].startswith("plane") else "line"
         words.append(f"the {shape} holds {_percent(share)} of ‖θ*−θ₀‖²")
     return words

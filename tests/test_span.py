@@ -90,19 +90,28 @@ def test_a_curve_differs_by_what_bends_it_and_what_it_spans() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "words"),
+    ("geometry", "share", "words"),
     [
-        ({"geometry": "plane", "cosine": 4e-4, "path_share": 1e-5}, "the plane holds less than 0.01% of"),
-        ({"geometry": "plane", "cosine": -0.0512, "path_share": 0.1234}, "the plane holds 12.3% of"),
-        ({"geometry": "line between", "path_share": 1.0}, "the line holds all of"),
-        ({"geometry": "plane through three points", "path_share": 0.5}, "the plane holds 50% of"),
-        ({"geometry": "plane", "path_share": 0.99996}, "the plane holds over 99.9% of"),
-        ({"geometry": "scaling", "path_share": 0.5}, "the line holds 50% of"),
+        ("plane", 1e-5, "the plane holds less than 0.01% of"),
+        ("plane", 0.1234, "the plane holds 12.3% of"),
+        ("plane", 0.99996, "the plane holds over 99.9% of"),
+        ("line between", 1.0, "the line holds all of"),
+        ("plane through three points", 0.5, "the plane holds 50% of"),
+        ("scaling", 0.5, "the line holds 50% of"),
     ],
 )
-def test_the_words_of_a_caption(about: dict, words: str) -> None:
-    cosine = ["cosine of the axes -0.051"] if about.get("cosine", 0) < 0 else []
-    assert span_words(about) == [*cosine, f"{words} ‖θ*−θ₀‖²"]
+def test_the_words_of_a_share(geometry: str, share: float, words: str) -> None:
+    assert span_words({"geometry": geometry}, share) == [f"{words} ‖θ*−θ₀‖²"]
+
+
+@pytest.mark.parametrize(
+    ("cosine", "words"),
+    [(-0.0512, ["cosine of the axes -0.051"]), (5e-4, ["cosine of the axes 0.0005"]), (4e-4, []), (None, [])],
+)
+def test_the_cosine_is_stated_where_it_is_not_zero_to_three_digits(
+    cosine: float | None, words: list[str]
+) -> None:
+    assert span_words({"geometry": "plane", "cosine": cosine}, None) == words
 
 
 def test_runs_measure_and_say_what_their_planes_leave_out(
