@@ -1,5 +1,6 @@
 """The ready-made studies: each composes, its claims fit its tables, and its miniature ends in verdicts."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 from omegaconf import OmegaConf
 
 from study.about import settings
-from study.analysis.verdicts import FEWEST, Outcome
+from study.analysis.verdicts import FEWEST, Outcome, Verdict
 from study.claim_checks import check_claims
+from study.claims import Judged, in_words
 from study.columns import columns
 from study.comparison_report import kept_verdicts
 from study.config import StudyConfig
@@ -21,6 +23,7 @@ from study.record import State
 from study.resolve import resolved
 from study.run import run
 from study.studies import GROUP, Study, at_paper_scale, find_study, studies
+from study.study_pages import BEGIN, END, PAGES, REMARKS, finished, kept, summary, write
 from study.sweep import SweepOutcome, sweep
 from study.training import sources
 from study.training.data import DataSet, Examples
@@ -97,11 +100,11 @@ def seeds(name: str) -> int:
     return int(str(swept).removeprefix("range(").removesuffix(")"))
 
 
-def miniature(name: str) -> SweepOutcome:
-    """All jobs of a study for two seeds, on a few images, to its verdicts."""
+def miniature(name: str, seeds: str = "seed=0,1") -> SweepOutcome:
+    """All jobs of a study for a few seeds, on a few images, to its verdicts."""
     study = find_study(name)
     budget = ["training.epochs=2", "training.stop_at_train_loss=null"]
-    return sweep([study.override, "seed=0,1", *small(opened(study)[0]), *budget, *OWN.get(name, [])])
+    return sweep([study.override, seeds, *small(opened(study)[0]), *budget, *OWN.get(name, [])])
 
 
 def check(outcome: SweepOutcome, name: str) -> None:
@@ -154,8 +157,63 @@ def test_the_setting_of_a_paper_takes_one_step(study: Study, output_dir, plain_p
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_miniature_of_a_study_ends_in_verdicts(name: str, output_dir, plain_pictures):
-    check(miniature(name), name)
+def test_a_miniature_of_a_study_ends_in_verdicts_and_a_page(name: str, output_dir, plain_pictures, tmp_path):
+    outcome = miniature(name)
+    check(outcome, name)
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    own = tmp_path / PAGES / name
+    own.mkdir(parents=True)
+    (own / REMARKS).write_text("It was small.\n")
+    (own / "old.png").write_bytes(b"")
+    assert write(tmp_path, str(output_dir)) == [name]
+    page = (tmp_path / PAGES / f"{name}.md").read_text()
+    pictures = re.findall(r"\]\((\S+\.png)\)", page)
+    assert pictures[0] == f"{name}/verdicts.png"
+    assert {f"{name}/{file.name}" for file in own.glob("*.png")} == set(pictures)
+    assert find_study(name).question in page
+    assert "## Remarks\n\nIt was small.\n" in page
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.startswith(f"before\n{BEGIN}\n| study |")
+    assert readme.endswith(f"\n{END}\nafter\n")
+    assert "\nold\n" not in readme
+    for row in kept_verdicts(outcome.record).to_dict("records"):
+        for words in (row["says"], row["paper"], row["outcome"]):
+            assert words in page
+            assert words in readme
+
+
+def test_a_study_that_was_run_in_parts_has_the_page_of_its_largest_sweep(output_dir, plain_pictures):
+    first = miniature("garipov_2018", "seed=0")
+    second = miniature("garipov_2018", "seed=0,1")
+    assert finished(str(output_dir))["garipov_2018"][1].path == second.record.path != first.record.path
+
+
+@pytest.mark.skipif(not (root() / "docs").is_dir(), reason="a wheel has no pages")
+def test_the_pages_hold_the_verdicts_that_lie_beside_them_and_the_readme_holds_them_all():
+    tables = kept(root())
+    for name, rows in tables.items():
+        page = (root() / PAGES / f"{name}.md").read_text()
+        study = find_study(name)
+        assert page.startswith(f"# {name}\n\n**{study.question}**\n")
+        for file in re.findall(r"\]\((\S+\.png)\)", page):
+            assert (root() / PAGES / file).is_file()
+        for row in in_words(rows).to_dict("records"):
+            assert " | ".join([row["claim"], row["verdict"], row["effect"], row["replicates"]]) in page
+    assert summary(tables) == (root() / "README.md").read_text().split(BEGIN)[1].split(END)[0].strip()
+    assert {*tables} == {*ALL} - UNCLAIMED
+
+
+@pytest.mark.skipif(not (root() / "docs").is_dir(), reason="a wheel has no pages")
+@pytest.mark.parametrize("name", [name for name in ALL if name not in UNCLAIMED])
+def test_what_was_judged_is_what_the_study_claims(name: str, output_dir):
+    """No claim was changed after it was judged: words, the paper's number, direction and bound."""
+    rows = kept(root())[name].set_index("claim")
+    claims = opened(find_study(name))[0].tested
+    assert [*rows.index] == [*claims]
+    for claim, own in claims.items():
+        row = rows.loc[claim]
+        assert (row["says"], row["paper"], row["direction"]) == (own.says, own.paper, own.direction)
+        assert row["bound"] == Judged(claim, own, Verdict(Outcome.INCONCLUSIVE, "")).bound
 
 
 @pytest.mark.miniature
