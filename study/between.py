@@ -51,9 +51,11 @@ class Pair:
     def differs_in(self, key: str) -> bool:
         """Whether the two have different values of a setting, and not by another choice for its section."""
         start, end = self.start.settings, self.end.settings
+        if key not in start or key not in end:
+            return False
         choice = choice_key(key, start)
         alike = choice is None or start[choice] == end.get(choice)
-        return alike and start.get(key) != end.get(key)
+        return alike and start[key] != end[key]
 
     def told_apart(self, members: Members) -> dict[str, Any]:
         """Both runs, by hash and by every setting in which the members differ: pairs may share a minimum."""

@@ -36,6 +36,15 @@ def check_claims(
                 if not found:
                     raise ConfigError(f"{where}.{group}", "must match some run of the sweep", wanted)
                 chosen += found
+        if claim.against is not None:
+            both = [own for own, _columns in jobs if matches(own, claim.runs) and matches(own, claim.against)]
+            if both:
+                rule = "must match other runs than runs does, as a run is not compared with itself"
+                raise ConfigError(f"{where}.against", rule, claim.against)
+        if claim.along in known:
+            values = [own.get(claim.along) for own, _columns in jobs if matches(own, claim.runs)]
+            if odd := [value for value in values if not isinstance(value, int | float)]:
+                raise ConfigError(f"{where}.along", "must be a setting whose values are numbers", odd[0])
         for key, measure in (("measure", claim.measure), ("beside", claim.beside), ("along", claim.along)):
             if measure is None or (key == "along" and measure in known):
                 continue

@@ -1,5 +1,6 @@
 """Claims over the tables of a sweep: what each compares, and what became of it."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,10 @@ class Judged:
             "direction": own.direction,
             "bound": self.bound,
             "compared_as": own.compared_as,
+            "measure": own.measure,
+            "runs": _said(own.runs),
+            "against": _said(own.against),
+            "beside": own.beside or "",
             "than": math.nan if own.than is None else own.than,
             "along": own.along or "",
             "exact": bool(own.exact),
@@ -109,6 +114,10 @@ def verdicts(claims: Mapping[str, ClaimConfig], items: Items) -> list[Judged]:
 def table(judged: Sequence[Judged]) -> pd.DataFrame:
     """A row a claim."""
     return pd.DataFrame([own.row() for own in judged])
+
+
+def _said(settings: Mapping[str, Any] | None) -> str:
+    return "" if settings is None else json.dumps(settings)
 
 
 def in_words(rows: pd.DataFrame) -> pd.DataFrame:

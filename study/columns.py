@@ -18,18 +18,20 @@ from study.self_checks import TOLERANCE as SELF_CHECKS
 from study.span import PATH_SHARE
 
 ERRORS = ("", "_standard_error")
+STATED = ("batch_statistics_gap", "interpolation_error", "precision_error")
+"""What a landscape says of itself where it has running statistics, a tolerance, bfloat16."""
 
 
 def columns(config: StudyConfig) -> set[str]:
     """What a run with this configuration, and its pairs with others, may have in their tables.
 
-    Some depend on more than the configuration: only a classification has an accuracy, and not every network a
-    path norm. These are among them all the same.
+    Some depend on more than the configuration: only a classification has an accuracy, not every network a
+    path norm or running statistics. These are among them all the same.
     """
     found = {*BY_TRAINING, "gap/loss", *(f"gap/{score}" for score in SCORES)}
     for name, own in config.landscape.items():
         kind = KINDS[own.kind]
-        measures = {*kind.measured, *SELF_CHECKS, *((PATH_SHARE,) if kind.straight else ())}
+        measures = {*kind.measured, *SELF_CHECKS, *STATED, *((PATH_SHARE,) if kind.straight else ())}
         if len(own.draws) > 1:
             measures = {each for measure in measures for each in summary_names(measure)}
         found |= {f"{name}/{split}/{measure}" for split in own.splits for measure in measures}

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 
 import pandas as pd
 
@@ -80,7 +81,12 @@ def keep_comparison(
 def kept_verdicts(record: Record) -> pd.DataFrame:
     """The table of verdicts that a record holds; empty where there is none."""
     name = f"{FOLDER}{VERDICTS}.csv"
-    return pd.read_csv(BytesIO(record.read(name))) if record.holds(name) else pd.DataFrame()
+    return read_verdicts(BytesIO(record.read(name))) if record.holds(name) else pd.DataFrame()
+
+
+def read_verdicts(file: BytesIO | Path) -> pd.DataFrame:
+    """A table of verdicts as it was written."""
+    return pd.read_csv(file, dtype={"replicates": str})
 
 
 def page(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from study.analysis.over_directions import replicates
 from study.analysis.paired import Difference, paired_difference
 from study.kinds import KINDS
 from study.landscape.result import Landscape
@@ -128,4 +129,6 @@ def _words(found: dict[str, dict[str, Difference]], reference: str, first: Lands
         f"band: one standard error, {'; and '.join(errors)}" if errors else "no band: all examples are read"
     )
     both = ", added in squares" if len(errors) > 1 else ""
-    return f"L(α) less that of {reference} at the same seed and α, {over}; {band}{both}"
+    draws = len(replicates(first))
+    drawn = f", the first of {draws} draws of the directions" if draws > 1 else ""
+    return f"L(α) less that of {reference} at the same seed and α{drawn}, {over}; {band}{both}"

@@ -1,7 +1,7 @@
 """What a claim compares: values of a measure, one for each training seed, and those they are held against."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.evidence import Evidence
+from study.analysis.rank import FEWEST as FEWEST_CONFIGURATIONS
 from study.analysis.rank import granulated_kendall
 from study.config_claims import RATIO, ClaimConfig
-from study.members import SEEDS, Members
+from study.members import SEEDS, Member, Members
+from study.self_checks import broken_checks
 
 BETWEEN = "between/"
 """What the columns of the table of pairs begin with, in a claim."""
@@ -19,8 +21,14 @@ BETWEEN = "between/"
 REPLICATE_SEEDS = tuple(key for key in SEEDS if key != "training.branch_seed")
 """Runs that differ in one of these are replicates; those of one branch point have all before it in common."""
 
-FEWEST_CONFIGURATIONS = 8
-"""Below which a rank correlation over configurations says nothing."""
+SHAPING = ("data.name", "data.path", "data.arguments", "data.image_size")
+"""What the shape of a network's input and output depends on, and so its initial weights."""
+
+BOUNDED = {
+    "basin_reaches_edge": "reach the edge of the grid, and are lower bounds",
+    "basin_unresolved": "span fewer than three coordinates, and are guesses",
+}
+"""By their flags, what is said of basins that are not measured as they are."""
 
 Replicate = frozenset[tuple[Any, ...]]
 
@@ -107,8 +115,7 @@ class Items:
         """
         rows = table.to_dict("records")
         runs = [
-            Item((run.settings,), {str(name): value for name, value in row.items()})
-            for run, row in zip(members.runs, rows, strict=True)
+            Item((run.settings,), _trusted(run, row)) for run, row in zip(members.runs, rows, strict=True)
         ]
         settings = {run.record.config_hash: run.settings for run in members.runs}
         pairs = [
@@ -128,9 +135,7 @@ class Items:
 def matches(settings: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
     """Whether a run has these settings, each a value or one of a list."""
     return all(
-        settings.get(key) in value
-        if isinstance(value, list) and not isinstance(settings.get(key), list)
-        else settings.get(key) == value
+        settings.get(key) == value or (isinstance(value, list) and settings.get(key) in value)
         for key, value in (wanted or {}).items()
     )
 
@@ -150,37 +155,64 @@ def compared(claim: ClaimConfig, items: Items) -> Replicates:
     own = [item for item in every if item.matches(claim.runs)]
     if not own:
         raise NothingComparedError("no finished run has these settings")
+    rest = [] if claim.against is None else [item for item in every if item.matches(claim.against)]
+    if claim.against is not None and not rest:
+        raise NothingComparedError("no finished run has the settings that it is compared with")
+    note = _bounds(claim.measure, [*own, *rest])
     if claim.along is not None:
         correlations = _correlations(claim, own, items.keys)
-        return Replicates(correlations, np.zeros(len(correlations)), paired=True)
-    values = _by_replicate(own, claim.measure, claim.compared_as)
+        return Replicates(correlations, np.zeros(len(correlations)), True, note)
+    values = _by_replicate(own, claim, claim.measure)
     if claim.than is not None:
-        return Replicates(_array(values), np.full(len(values), claim.than), paired=True)
+        return Replicates(_array(values), np.full(len(values), claim.than), True, note)
     if claim.beside is not None:
-        beside = _by_replicate(own, claim.beside, claim.compared_as)
+        beside = _by_replicate(own, claim, claim.beside)
         if values.keys() != beside.keys():
             raise NothingComparedError(f"{claim.measure} and {claim.beside} are of other replicates")
-        return Replicates(_array(values), np.array([beside[replicate] for replicate in values]), paired=True)
-    rest = [item for item in every if item.matches(claim.against)]
-    if not rest:
-        raise NothingComparedError("no finished run has the settings that it is compared with")
-    others = _by_replicate(rest, claim.measure, claim.compared_as)
+        return Replicates(_array(values), np.array([beside[replicate] for replicate in values]), True, note)
+    others = _by_replicate(rest, claim, claim.measure)
     shared = [replicate for replicate in values if replicate in others]
     if shared and _initialisations(own, shared) == _initialisations(rest, shared):
         left = len(values.keys() ^ others.keys())
-        note = f"{left} replicates of one side alone are left out" if left else ""
+        words = [note, f"{left} replicates of one side alone are left out" if left else ""]
         first, second = (np.array([side[replicate] for replicate in shared]) for side in (values, others))
-        return Replicates(first, second, paired=True, note=note)
-    return Replicates(_array(values), _array(others), paired=False)
+        return Replicates(first, second, paired=True, note="; ".join(filter(None, words)))
+    return Replicates(_array(values), _array(others), paired=False, note=note)
 
 
-def _by_replicate(items: Sequence[Item], measure: str, compared_as: str) -> dict[Replicate, float]:
+def _trusted(run: Member, row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """The columns of a run's row, without those of landscapes whose self-checks failed."""
+    broken = tuple(f"{name}/" for name in run.landscapes if broken_checks(name, run.values))
+    return {str(name): value for name, value in row.items() if not str(name).startswith(broken)}
+
+
+def _bounds(measure: str, items: Sequence[Item]) -> str:
+    """What is to be said of basins that are only bounded by their grid; nothing for other measures.
+
+    Raises:
+        NothingComparedError: where all of them reach its edge.
+    """
+    prefix, _, name = measure.rpartition("/")
+    if not name.startswith(("basin_width", "level_set_area")):
+        return ""
+    words = []
+    for flag, meaning in BOUNDED.items():
+        count = sum(bool(item.values.get(f"{prefix}/{flag}", 0)) for item in items)
+        if count == len(items) and flag == "basin_reaches_edge":
+            raise NothingComparedError(f"all {count} basins {meaning}")
+        if count:
+            words.append(f"{count} of {len(items)} basins {meaning}")
+    return "; ".join(words)
+
+
+def _by_replicate(items: Sequence[Item], claim: ClaimConfig, measure: str) -> dict[Replicate, float]:
     """The measure of each replicate, averaged over the items that rest on the same seeds.
 
     Pairs of minima that share one with an earlier pair, and so depend on it, are left out.
 
     Raises:
-        NothingComparedError: if it is missing, infinite, or not positive where ratios are compared.
+        NothingComparedError: if it is missing, infinite, or not positive where ratios are compared, or if
+            what must hold in every run would be averaged over several.
     """
     groups: dict[Replicate, list[float]] = {}
     used: set[Any] = set()
@@ -195,11 +227,14 @@ def _by_replicate(items: Sequence[Item], measure: str, compared_as: str) -> dict
     if not groups:
         raise NothingComparedError(f"there is no {measure}")
     every = [value for values in groups.values() for value in values]
+    if claim.exact and (most := max(map(len, groups.values()))) > 1:
+        raise NothingComparedError(f"{most} runs of one seed, and an exact claim compares one")
     if missing := sum(not math.isfinite(value) for value in every):
         raise NothingComparedError(f"{missing} of {len(every)} values of {measure} are missing or infinite")
-    if compared_as == RATIO and (below := sum(value <= 0 for value in every)):
+    if claim.compared_as == RATIO and (below := sum(value <= 0 for value in every)):
         raise NothingComparedError(f"{below} of {len(every)} values of {measure} are not above 0")
-    return {replicate: mean(np.array(values), compared_as == RATIO) for replicate, values in groups.items()}
+    ratio = claim.compared_as == RATIO
+    return {replicate: mean(np.array(values), ratio) for replicate, values in groups.items()}
 
 
 def _correlations(claim: ClaimConfig, items: Sequence[Item], keys: Sequence[str]) -> np.ndarray:
@@ -236,7 +271,7 @@ def _correlations(claim: ClaimConfig, items: Sequence[Item], keys: Sequence[str]
 def _initialisation(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the initial weights of a run depend on."""
     seed = settings.get("training.init_seed")
-    network = {key: value for key, value in settings.items() if key.startswith(("model.", "data."))}
+    network = {key: value for key, value in settings.items() if key.startswith("model.") or key in SHAPING}
     return network | {"seed": settings.get("seed") if seed is None else seed}
 
 

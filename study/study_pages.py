@@ -9,7 +9,9 @@ import pandas as pd
 from PIL import Image
 
 from study.claims import in_words
-from study.comparison_report import FOLDER, VERDICTS, kept_verdicts, means
+from study.comparison_report import FOLDER, VERDICTS, kept_verdicts, means, read_verdicts
+from study.multirun import Multirun
+from study.paths import root
 from study.record import SWEEPS, Record, State
 from study.studies import Study, at_paper_scale, studies
 
@@ -18,6 +20,9 @@ PAGES = Path("docs", "studies")
 REMARKS = "remarks.md"  # beside a page's figures: what people add to it
 SKIPPED = ("training", "test_error", "measures")
 """Figures of a comparison that a page leaves to the report."""
+
+ELSEWHERE = ("data.root=", "output_dir=", "tracking", "hydra/launcher=", "hydra.launcher.")
+"""Overrides that say where a study runs, and change nothing of what comes out."""
 
 WIDTH = 1600  # pixels of a figure's longer side
 COLOURS = 128
@@ -34,7 +39,7 @@ def page(study: Study, record: Record, remarks: str = "") -> str:
     about, runs = record.read_json("run.json"), _csv(record, "runs")
     lines = [f"# {study.name}", "", f"**{study.question}**", "", f"Source: {study.source}", ""]
     swept = ", ".join(f"`{key}={values}`" for key, values in about["params"].items())
-    lines += [f"`study reproduce {study.name}`: {len(runs)} runs, {swept}. {_time(record, runs)}", ""]
+    lines += [f"`study reproduce {study.name}`: {len(runs)} runs, {swept}. {_time(record)}", ""]
     verdicts = kept_verdicts(record)
     lines += ["## Verdicts", "", *_table(in_words(verdicts)), "", _picture(study, VERDICTS), ""]
     if remarks:
@@ -77,29 +82,33 @@ def summary(verdicts: Mapping[str, pd.DataFrame]) -> str:
 
 
 def finished(output_dir: str) -> dict[str, tuple[Study, Record]]:
-    """The studies with claims that are finished in a folder, by name; of several sweeps the largest."""
+    """The studies with claims that are finished in a folder as their files have them, by name."""
     known = {study.name: study for study in studies()}
     found: dict[str, tuple[Study, Record]] = {}
     for record in Record.all(output_dir, SWEEPS):
-        name = record.read_json("run.json")["tags"]["study"]
+        about = record.read_json("run.json")
+        name = about["tags"]["study"]
         if name not in known or record.state is not State.FINISHED or kept_verdicts(record).empty:
             continue
-        if name not in found or _members(record) > _members(found[name][1]):
+        jobs = [[own for own in job if not own.startswith(ELSEWHERE)] for job in about["overrides"]]
+        if sorted(map(sorted, jobs)) == sorted(map(sorted, jobs_of(known[name]))):
             found[name] = (known[name], record)
     return dict(sorted(found.items()))
 
 
-def write(folder: Path, output_dir: str) -> list[str]:
-    """Write the page of every study that is finished, its figures and its verdicts, and the README's table.
+def jobs_of(study: Study) -> list[list[str]]:
+    """The overrides of each job of a study, as its file has them."""
+    with Multirun.open([study.override]) as multirun:
+        return [list(job.overrides) for job in multirun.combinations]
+
+
+def write(folder: Path, ready: Mapping[str, tuple[Study, Record]]) -> None:
+    """Write the pages of studies, their figures and verdicts, and the README's table of all that are kept.
 
     Args:
         folder: that holds README.md and `docs`.
-        output_dir: that the studies were run in.
-
-    Returns:
-        The names of the studies.
+        ready: by name, studies with the records of their sweeps.
     """
-    ready = finished(output_dir)
     for name, (study, record) in ready.items():
         own = folder / PAGES / name
         own.mkdir(parents=True, exist_ok=True)
@@ -113,37 +122,31 @@ def write(folder: Path, output_dir: str) -> list[str]:
     readme = folder / "README.md"
     before, rest = readme.read_text().split(BEGIN)
     readme.write_text(f"{before}{BEGIN}\n{summary(kept(folder))}\n{END}{rest.split(END)[1]}")
-    return [*ready]
 
 
 def kept(folder: Path) -> dict[str, pd.DataFrame]:
     """The tables of verdicts that lie beside the pages, by study."""
     files = sorted((folder / PAGES).glob(f"*/{VERDICTS}.csv"))
-    return {file.parent.name: pd.read_csv(file) for file in files}
-
-
-def _members(record: Record) -> int:
-    return len(record.read_json("run.json")["members"])
+    return {file.parent.name: read_verdicts(file) for file in files}
 
 
 def _csv(record: Record, name: str) -> pd.DataFrame:
     return pd.read_csv(BytesIO(record.read(f"{FOLDER}{name}.csv")))
 
 
-def _time(record: Record, runs: pd.DataFrame) -> str:
-    state = record.read_json("state.json")
-    minutes = (state["ended"] - state["started"]) / 60_000
-    spent = runs.filter(regex="^seconds/").sum().sum() / 60
-    return (
-        f"It took {minutes:.0f} min; training, landscapes and measures of all runs add up to {spent:.0f} min."
-    )
+def _time(record: Record) -> str:
+    hashes = record.read_json("run.json")["members"]
+    states = [Record.at(str(record.output_dir), own).read_json("state.json") for own in hashes]
+    minutes = sum(state["ended"] - state["started"] for state in states) / 60_000
+    return f"The times of its runs add up to {minutes:.0f} min."
 
 
 def _paper(study: Study) -> str:
     paper = at_paper_scale(study)
     if paper is None:
         return "The study has no other scale."
-    return f"`study reproduce {study.name} scale=paper`, **not run here**. {paper.setting} {paper.cost}"
+    command = f"study reproduce {study.name} scale=paper"
+    return f"`{command}` needs a GPU, and was **not run here**. {paper.setting} {paper.cost}"
 
 
 def _picture(study: Study, name: str) -> str:
@@ -170,8 +173,9 @@ def _table(frame: pd.DataFrame) -> list[str]:
 
 def main() -> None:
     """Write the pages of the studies that are finished in the folder that the command line names."""
-    folder = Path(__file__).resolve().parent.parent
-    print(f"pages written: {', '.join(write(folder, sys.argv[1])) or 'none'}")
+    ready = finished(sys.argv[1])
+    write(root(), ready)
+    print(f"pages written: {', '.join(ready) or 'none'}")
 
 
 if __name__ == "__main__":

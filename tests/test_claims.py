@@ -367,6 +367,47 @@ def test_too_few_seeds_are_inconclusive_however_clear():
     )
 
 
+def widths(flag: str, of: Sequence[float]) -> list[Item]:
+    return [
+        run({"plane/train/basin_width": value, f"plane/train/{flag}": given}, seed, training__batch_size=size)
+        for size in (16, 256)
+        for seed, (value, given) in enumerate(zip((1.0, 1.1, 0.9, 1.2, 1.3), of, strict=True))
+    ]
+
+
+def test_basins_that_all_reach_the_edge_are_not_compared():
+    given = claim(measure="plane/train/basin_width")
+    (found,) = judged(given, widths("basin_reaches_edge", [1.0] * 5))
+    assert found.verdict.outcome is Outcome.INCONCLUSIVE
+    assert found.row()["reason"] == "all 10 basins reach the edge of the grid, and are lower bounds"
+
+
+def test_of_basins_that_are_not_measured_as_they_are_it_is_said_how_many():
+    given = claim(measure="plane/train/basin_width")
+    (found,) = judged(given, widths("basin_reaches_edge", [1.0, 0.0, 0.0, 0.0, 0.0]))
+    assert "2 of 10 basins reach the edge of the grid, and are lower bounds" in found.row()["reason"]
+    (found,) = judged(given, widths("basin_unresolved", [1.0] * 5))
+    assert "10 of 10 basins span fewer than three coordinates, and are guesses" in found.row()["reason"]
+    (found,) = judged(given, widths("basin_unresolved", [0.0] * 5))
+    assert "basins" not in found.row()["reason"]
+
+
+def test_configurations_that_are_infinite_are_ranked_above_all_others():
+    def order(size: int, rate: int, seed: int) -> float:
+        return math.inf if size == 2 else size + 3 * rate + 0.1 * seed
+
+    (found,) = judged(RANKS, grid_of_runs(order), keys=(SIZE, RATE))
+    rates = [(1 + 1 + 0) / 3, 1.0]  # of two infinite values none is above the other; sizes are all in order
+    assert found.effect == pytest.approx(np.mean(rates))
+
+
+def test_a_list_may_be_one_of_several_settings():
+    items = [run({"sharpness": 2.0}, seed, model__widths=[8, 8]) for seed in range(5)]
+    given = claim(runs={"model.widths": [[4, 4], [8, 8]]}, against=None, than=1.0)
+    (found,) = judged(given, items)
+    assert found.effect == pytest.approx(2.0)
+
+
 # What follows exactly
 
 
@@ -483,8 +524,32 @@ def test_a_claim_that_makes_no_sense_is_refused(change, words):
     assert words in str(refusal.value)
 
 
+def test_what_must_hold_in_every_run_is_not_averaged():
+    items = [
+        run({"change": sign * 0.9}, seed, rescale=factor)
+        for seed in range(5)
+        for factor, sign in ((10.0, 1), (100.0, -1))
+    ]
+    given = claim(
+        exact=True,
+        measure="change",
+        runs=None,
+        than=0.0,
+        direction="same",
+        smallest=0.1,
+        compared_as="difference",
+    )
+    (found,) = judged(given, items)
+    assert found.row()["reason"] == "2 runs of one seed, and an exact claim compares one"
+    (found,) = judged(replace(given, runs={"rescale": 10.0}), items)
+    assert found.verdict.outcome is Outcome.NOT_REPRODUCED
+
+
 JOBS = [
-    ({SIZE: size, "seed": 0}, {"sharpness", "between/train/barrier"} | ({"width"} if size == 16 else set()))
+    (
+        {SIZE: size, "seed": 0, "model.name": "mlp"},
+        {"sharpness", "between/train/barrier"} | ({"width"} if size == 16 else set()),
+    )
     for size in (16, 256)
 ]
 
@@ -513,6 +578,14 @@ JOBS = [
         (
             {"beside": "between/train/barrier"},
             "claims.sharper.beside must be of runs, or of pairs, as the measure is",
+        ),
+        (
+            {"runs": None, "against": {SIZE: 16}},
+            "claims.sharper.against must match other runs than runs does, as a run is not compared",
+        ),
+        (
+            {"along": "model.name"},
+            "claims.sharper.along must be a setting whose values are numbers, got 'mlp'",
         ),
         (
             {"along": "seeds"},

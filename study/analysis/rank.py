@@ -85,7 +85,7 @@ def granulated_kendall(
     every: list[float] = []
     for axis in axes:
         signs = [
-            float(np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]))
+            _order(x[i], x[j]) * _order(y[i], y[j])
             for i, j in combinations(range(len(x)), 2)
             if [
                 k for k, (own, other) in enumerate(zip(settings[i], settings[j], strict=True)) if own != other
@@ -95,3 +95,8 @@ def granulated_kendall(
         if signs:
             every.append(float(np.mean(signs)))
     return float(np.mean(every)) if every else float("nan")
+
+
+def _order(value: float, other: float) -> float:
+    """1, 0 or −1: infinity is above all numbers, and level with itself."""
+    return float(value > other) - float(value < other)
