@@ -19,7 +19,7 @@ study ui [--port N] [--host H] [output_dir=FOLDER]: the MLflow UI on the store o
 """
 REPRODUCE_HELP = """\
 study reproduce NAME [KEY=VALUE ...]: run the study sweeps/NAME.yaml, with overrides if there are any
-study reproduce NAME scale=paper: the same in the setting of its paper (needs a GPU: training.device=cuda)
+study reproduce NAME scale=paper: the same in the setting of its paper, which needs a GPU
 study reproduce --list: name, question, source and cost of each
 """
 COMPARE_HELP = """\

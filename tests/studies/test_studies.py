@@ -71,6 +71,7 @@ def small(config: StudyConfig, examples: int = 16) -> list[str]:
     """Overrides that make a run small, whatever it looks at."""
     settings = [
         "hydra/launcher=basic",
+        "training.device=cpu",
         "training.threads=1",
         "evaluation.threads=1",
         "comparison.points=3",
