@@ -154,7 +154,7 @@ def test_the_setting_of_a_paper_takes_one_step(study: Study, output_dir, plain_p
         "training.checkpoint_every=1",
         "training.batch_size=4",
     ]
-    step += ["data.train_examples=16", "data.test_examples=8"]
+    step += ["data.train_examples=8", "data.test_examples=4"]
     with Multirun.open([study.override, "seed=0", *small(jobs[0], examples=4), *step]) as multirun:
         job = multirun.combinations[0]
         config, choices = resolved(job.config, job.hydra)
@@ -167,7 +167,7 @@ def test_the_setting_of_a_paper_takes_one_step(study: Study, output_dir, plain_p
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_miniature_of_a_study_ends_in_verdicts_and_a_page(name: str, output_dir, plain_pictures, tmp_path):
-    outcome = miniature(name)
+    outcome = miniature(name, "seed=0")
     check(outcome, name)
     (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     own = tmp_path / PAGES / name
@@ -196,7 +196,7 @@ def test_a_study_that_was_run_with_other_settings_has_no_page(output_dir, plain_
     assert finished(str(output_dir)) == {}
     overrides = [list(job) for job in outcome.record.read_json("run.json")["overrides"]]
     monkeypatch.setattr(study_pages, "jobs_of", lambda _study: overrides)
-    monkeypatch.setattr(study_pages, "ELSEWHERE", ("hydra/launcher=",))
+    monkeypatch.setattr(study_pages, "ELSEWHERE", ("landscape.",))
     assert finished(str(output_dir)) == {}
     monkeypatch.setattr(study_pages, "ELSEWHERE", ("nothing",))
     ((found, record),) = finished(str(output_dir)).values()
