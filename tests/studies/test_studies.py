@@ -24,7 +24,7 @@ from study.prepare import prepare
 from study.record import State
 from study.resolve import resolved
 from study.run import run
-from study.studies import GROUP, Study, at_paper_scale, find_study, studies
+from study.studies import GROUP, PAPER, Study, at_paper_scale, find_study, studies
 from study.study_pages import BEGIN, END, PAGES, REMARKS, finished, kept, summary, write
 from study.sweep import SweepOutcome, sweep
 from study.training import sources
@@ -163,6 +163,17 @@ def test_the_setting_of_a_paper_takes_one_step(study: Study, output_dir, plain_p
     outcome = run(prepare(config, choices))
     assert outcome.record.state is State.FINISHED
     assert outcome.record.read_json("training.json")["updates"] == 2
+
+
+def test_the_setting_of_a_paper_may_take_out_a_claim_or_a_key_that_is_swept(output_dir):
+    frankle, jiang = (find_study(name, PAPER) for name in ("frankle_2020", "jiang_2019"))
+    assert {*opened(find_study("frankle_2020"))[0].tested} - {*opened(frankle)[0].tested} == {
+        "perceptron_stable"
+    }
+    with Multirun.open([jiang.override, "seed=0"]) as multirun:
+        swept = {override.partition("=")[0] for override in multirun.combinations[0].overrides}
+    assert "model.widths" not in swept
+    assert {"model.depth", "model.width"} <= swept
 
 
 @pytest.mark.parametrize("name", QUICK)
