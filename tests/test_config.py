@@ -211,6 +211,7 @@ def looking(name: str, **base: Any) -> dict[str, Any]:
 
 CASES = {
     "data/digits": Case({**NAMED, **DATA, "image_size": 9, "test_fraction": 0.3}),
+    "data/small_digits": Case({**NAMED, **DATA, "image_size": 9, "test_fraction": 0.3}),
     **{
         f"data/{name}": Case(
             {**SIZES, "name": "wine" if name != "wine" else "diabetes", "test_fraction": 0.3}, NO_IMAGE_SIZE
@@ -259,6 +260,7 @@ CASES = {
         {"model.widths": None, "model.path": "own_code_for_config:net"},
     ),
     "optimizer/sgd": Case({**NAMED, **RATE, "momentum": 0.5, "nesterov": True}, DECAY),
+    "optimizer/plain_sgd": Case({**NAMED, **RATE, "momentum": 0.5, "nesterov": True}, DECAY),
     "optimizer/adam": Case({**NAMED, **RATE, "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
     "optimizer/adamw": Case({**NAMED, **RATE, "betas": [0.5, 0.9], "eps": 0.1}, DECAY),
     "optimizer/rmsprop": Case({**NAMED, **RATE, "alpha": 0.5, "momentum": 0.5, "eps": 0.1}, DECAY),
@@ -448,12 +450,14 @@ TOP_LEVEL = {
     "output_dir",
     "claims",
 }  # each has a test of its own below
-LIKE_MNIST = {"data/fashion_mnist", "data/kmnist", "data/cifar10", "data/cifar100", "data/svhn"}
+VARIANTS = {"small_digits": "digits", "plain_sgd": "sgd"}  # the same with other values
+ALIKE = {"data/fashion_mnist", "data/kmnist", "data/cifar10", "data/cifar100", "data/svhn"}
+ALIKE |= {"data/small_digits", "optimizer/plain_sgd"}
 KEYS = [
     (choice, key)
     for choice, case in CASES.items()
     for key in case.changes
-    if choice not in LIKE_MNIST or key == "name"
+    if choice not in ALIKE or key == "name"
 ]
 
 
@@ -629,7 +633,8 @@ def test_every_choice_composes_and_keeps_its_rules(choice):
     if choice.startswith("landscape/"):
         assert choice == f"landscape/{section.kind}"
     elif hasattr(section, "name"):
-        assert section.name == choice.rpartition("/")[2]
+        name = choice.rpartition("/")[2]
+        assert section.name == VARIANTS.get(name, name)
 
 
 def test_the_default_configuration_needs_nothing_given():
