@@ -233,7 +233,8 @@ def test_the_pages_hold_the_verdicts_that_lie_beside_them_and_the_readme_holds_t
         for file in re.findall(r"\]\((\S+\.png)\)", page):
             assert (root() / PAGES / file).is_file()
         for row in in_words(rows).to_dict("records"):
-            assert " | ".join([row["claim"], row["verdict"], row["effect"], row["replicates"]]) in page
+            cells = [row["claim"], row["verdict"], row["effect"], row["replicates"]]
+            assert " | ".join(cell.replace("|", r"\|") for cell in cells) in page
     assert summary(tables) == (root() / "README.md").read_text().split(BEGIN)[1].split(END)[0].strip()
     assert {*tables} == {*ALL} - UNCLAIMED
 
