@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,11 +104,13 @@ def verdicts(claims: Mapping[str, ClaimConfig], items: Items) -> list[Judged]:
             found[name] = compared(claim, items)
         except NothingComparedError as error:
             found[name] = str(error)
-    tested = [name for name, claim in claims.items() if not claim.exact]
-    judged = judge([(_hypothesis(claims[name]), _evidence(claims[name], found[name])) for name in tested])
-    given = dict(zip(tested, judged, strict=True))
+    evidence = {name: _evidence(claim, found[name]) for name, claim in claims.items() if not claim.exact}
+    judged = judge([(_hypothesis(claims[name]), own) for name, own in evidence.items()])
+    given = dict(zip(evidence, judged, strict=True))
     given |= {name: _exactly(claims[name], found[name]) for name in claims if name not in given}
-    return [_judged(name, claim, found[name], given[name]) for name, claim in claims.items()]
+    return [
+        _judged(name, claim, found[name], evidence.get(name), given[name]) for name, claim in claims.items()
+    ]
 
 
 def table(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -136,12 +138,11 @@ def in_words(rows: pd.DataFrame) -> pd.DataFrame:
             "the paper's": row["paper"],
             "remark": _remark(row),
         }
-        for given in rows.fillna({"reason": "", "along": ""}).to_dict("records")
-        for row in [{str(name): value for name, value in given.items()}]
+        for row in rows.fillna({"reason": "", "along": ""}).to_dict("records")
     ])
 
 
-def _effect_in_words(row: Mapping[str, Any]) -> str:
+def _effect_in_words(row: Mapping[Hashable, Any]) -> str:
     """What was found, with its interval, and what was claimed of it.
 
     As `2.1 against 1.2: × 1.8 [1.2, 2.6] (claimed: above × 1.1)`; where the claim is about a number, what was
@@ -170,7 +171,7 @@ def _effect_in_words(row: Mapping[str, Any]) -> str:
     return f"τ = {found}" if row["along"] else f"{row['value']:.4g} against {row['other']:.4g}: {found}"
 
 
-def _remark(row: Mapping[str, Any]) -> str:
+def _remark(row: Mapping[Hashable, Any]) -> str:
     number = row["needed"]
     needed = "" if math.isnan(number) else f"{number:.0f} replicates would decide what was found"
     return "; ".join(words for words in (row["reason"], needed) if words)
@@ -211,7 +212,14 @@ def _exactly(claim: ClaimConfig, found: Replicates | str) -> Verdict:
     return Verdict(outcome, f"exact: it holds in {sum(holds)} of {len(holds)}")
 
 
-def _judged(name: str, claim: ClaimConfig, found: Replicates | str, verdict: Verdict) -> Judged:
+def _judged(
+    name: str,
+    claim: ClaimConfig,
+    found: Replicates | str,
+    evidence: Evidence | str | None,
+    verdict: Verdict,
+) -> Judged:
+    """A claim with all that is known of it; `evidence` is None where it follows exactly."""
     if isinstance(found, str):
         return Judged(name, claim, verdict)
     ratio = claim.compared_as == RATIO
@@ -219,8 +227,7 @@ def _judged(name: str, claim: ClaimConfig, found: Replicates | str, verdict: Ver
     counts = [len(found.values)] if found.paired else [len(found.values), len(found.others)]
     low = high = math.nan
     notes = [found.note] if found.note else []
-    evidence = _evidence(claim, found)
-    if isinstance(evidence, Evidence) and not claim.exact:
+    if isinstance(evidence, Evidence):
         ends = evidence.interval()
         low, high = (math.exp(end) for end in ends) if ratio else ends
         if evidence.alike:

@@ -20,6 +20,7 @@ from study.curvature import STEM as CURVATURE
 from study.differences import compare_differences
 from study.flatness import STEM as MEASURES
 from study.kinds import KINDS
+from study.kinds.directed_plane import SPANNED
 from study.kinds.drawing import LineDrawing
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
@@ -28,7 +29,6 @@ from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_data
 from study.self_checks import TOLERANCE as SELF_CHECKS
-from study.self_checks import broken_checks
 from study.source import TRAINING
 from study.span import PATH_SHARE
 from study.training.data import DataSet
@@ -42,6 +42,7 @@ TRAINED = ("test/loss", "test/accuracy", "test/r2", "test/averaged_loss", "gap/l
 FLAGS = (
     *SELF_CHECKS,
     PATH_SHARE,
+    *SPANNED,
     "basin_reaches_edge",
     "basin_unresolved",
     "diverged_cells",
@@ -158,9 +159,8 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
             reason = "the training of another seed, which it names, diverged"
             result.left_out.append(LeftOut(name, result.members.label(run), reason))
             continue
-        if broken := broken_checks(name, run.values):
-            reason = f"self-checks failed: {', '.join(broken)}"
-            result.left_out.append(LeftOut(name, result.members.label(run), reason))
+        if name in run.broken:
+            result.left_out.append(LeftOut(name, result.members.label(run), _broken(run, name)))
             continue
         own = alike(name, run)
         settings[repr(own)] = own
@@ -274,7 +274,12 @@ def _compare_measures(result: Comparison) -> None:
 
     members = result.members
     runs, left_out = of_one_unit(members, "measures")
-    table = result.runs[result.runs["run"].isin([run.record.config_hash for run in runs])]
+    table = result.runs[result.runs["run"].isin([run.record.config_hash for run in runs])].copy()
+    for run in runs:
+        for name in run.broken:
+            own = table.columns.str.startswith(f"{name}/")
+            table.loc[table["run"] == run.record.config_hash, own] = np.nan
+            left_out.append(LeftOut("measures", members.label(run), _broken(run, name)))
     measured = [name for name in _measures(members, table) if _varies(table[name])]
     reached = [name for name in TRAINED if name in table and _varies(table[name])]
     caption = f"{_subject(members)}; {len(table)} runs, {table['configuration'].nunique()} configurations."
@@ -303,6 +308,10 @@ def _compare_measures(result: Comparison) -> None:
             caption=f"{caption} ρ: Spearman's, over configurations, with a 95% interval from 8 on.",
             loss_unit=runs[0].loss_unit,
         )
+
+
+def _broken(run: Member, name: str) -> str:
+    return f"self-checks failed: {', '.join(run.broken[name])}"
 
 
 def _measures(members: Members, table: pd.DataFrame) -> list[str]:

@@ -15,6 +15,7 @@ from study.partner import undrawn
 from study.record import Record
 from study.rescaled import STEM as RESCALING
 from study.saved import later, saved_landscapes
+from study.self_checks import broken_checks
 from study.source import TRAINING
 
 SEEDS = ("seed", "training.init_seed", "training.order_seed", "training.branch_seed")
@@ -78,6 +79,12 @@ class Member:
     def undrawn(self) -> list[str]:
         """Its landscapes that are not there, as the training of another seed diverged that they name."""
         return undrawn(self.record.read_json("state.json")["tags"])
+
+    @cached_property
+    def broken(self) -> dict[str, list[str]]:
+        """The self-checks that do not hold, by the landscapes that are not to be trusted for it."""
+        found = {name: broken_checks(name, self.values) for name in self.landscapes}
+        return {name: checks for name, checks in found.items() if checks}
 
     @property
     def loss_unit(self) -> str:

@@ -67,11 +67,8 @@ class Multirun:
             if shared.hydra.sweeper["_target_"] != BASIC_SWEEPER:
                 chosen = shared.hydra.runtime.choices["hydra/sweeper"]
                 raise ConfigError("hydra/sweeper", "must be basic", chosen)
-            own = [given for given in parsed if not _is_hydras(given)]
-            swept = shared.hydra.sweeper.params or {}
-            params = [f"{key}={value}" for key, value in swept.items() if value]
             combinations = []
-            for job in product(*_values([*_parsed(params), *own]).values()):
+            for job in _jobs(parsed, shared):
                 config = compose(CONFIG_NAME, [*_hydras(parsed), *job], return_hydra_config=True)
                 hydra = config.hydra
                 with open_dict(config):
@@ -95,6 +92,17 @@ class Multirun:
         launcher.launch([list(job.overrides) for job in combinations], initial_job_idx=0)
 
 
+def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The overrides of each job of a multirun, in its order, without composing them.
+
+    Raises:
+        ConfigError: for a sweep that is no list of values.
+    """
+    with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
+        parsed = _parsed(overrides)
+        return _jobs(parsed, _shared_config(parsed))
+
+
 def is_multirun(overrides: Sequence[str]) -> bool:
     """Whether what `overrides` choose is a multirun by its own word, as a study in `sweeps/` is."""
     with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
@@ -110,6 +118,14 @@ def _shared_config(parsed: Sequence[Override]) -> DictConfig:
     """What is the same in all jobs: the configuration without the keys that are swept."""
     fixed = [str(given.input_line) for given in parsed if not given.is_sweep_override()]
     return compose(CONFIG_NAME, fixed, return_hydra_config=True)
+
+
+def _jobs(parsed: Sequence[Override], shared: DictConfig) -> list[tuple[str, ...]]:
+    """Every combination of the values that are swept; a key that is swept for nothing is taken out."""
+    own = [given for given in parsed if not _is_hydras(given)]
+    swept = shared.hydra.sweeper.params or {}
+    params = [f"{key}={value}" for key, value in swept.items() if value]
+    return list(product(*_values([*_parsed(params), *own]).values()))
 
 
 def _is_hydras(given: Override) -> bool:

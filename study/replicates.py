@@ -13,7 +13,6 @@ from study.analysis.rank import FEWEST as FEWEST_CONFIGURATIONS
 from study.analysis.rank import granulated_kendall
 from study.config_claims import RATIO, ClaimConfig
 from study.members import SEEDS, Member, Members
-from study.self_checks import broken_checks
 
 BETWEEN = "between/"
 """What the columns of the table of pairs begin with, in a claim."""
@@ -182,7 +181,7 @@ def compared(claim: ClaimConfig, items: Items) -> Replicates:
 
 def _trusted(run: Member, row: Mapping[Hashable, Any]) -> dict[str, Any]:
     """The columns of a run's row, without those of landscapes whose self-checks failed."""
-    broken = tuple(f"{name}/" for name in run.landscapes if broken_checks(name, run.values))
+    broken = tuple(f"{name}/" for name in run.broken)
     return {str(name): value for name, value in row.items() if not str(name).startswith(broken)}
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from study.claims import in_words
 from study.comparison_report import FOLDER, VERDICTS, kept_verdicts, means, read_verdicts
-from study.multirun import Multirun
+from study.multirun import jobs_of
 from study.paths import root
 from study.record import SWEEPS, Record, State
 from study.studies import Study, at_paper_scale, studies
@@ -91,15 +91,9 @@ def finished(output_dir: str) -> dict[str, tuple[Study, Record]]:
         if name not in known or record.state is not State.FINISHED or kept_verdicts(record).empty:
             continue
         jobs = [[own for own in job if not own.startswith(ELSEWHERE)] for job in about["overrides"]]
-        if sorted(map(sorted, jobs)) == sorted(map(sorted, jobs_of(known[name]))):
+        if sorted(map(sorted, jobs)) == sorted(map(sorted, jobs_of([known[name].override]))):
             found[name] = (known[name], record)
     return dict(sorted(found.items()))
-
-
-def jobs_of(study: Study) -> list[list[str]]:
-    """The overrides of each job of a study, as its file has them."""
-    with Multirun.open([study.override]) as multirun:
-        return [list(job.overrides) for job in multirun.combinations]
 
 
 def write(folder: Path, ready: Mapping[str, tuple[Study, Record]]) -> None:

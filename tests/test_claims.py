@@ -530,15 +530,7 @@ def test_what_must_hold_in_every_run_is_not_averaged():
         for seed in range(5)
         for factor, sign in ((10.0, 1), (100.0, -1))
     ]
-    given = claim(
-        exact=True,
-        measure="change",
-        runs=None,
-        than=0.0,
-        direction="same",
-        smallest=0.1,
-        compared_as="difference",
-    )
+    given = exact(measure="change", runs=None, than=0.0)
     (found,) = judged(given, items)
     assert found.row()["reason"] == "2 runs of one seed, and an exact claim compares one"
     (found,) = judged(replace(given, runs={"rescale": 10.0}), items)

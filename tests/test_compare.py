@@ -143,6 +143,10 @@ def test_a_landscape_whose_self_check_failed_is_left_out(
     assert [own for own in result.left_out if own.figure == "line"] == [
         LeftOut("line", "seed 2", "self-checks failed: line/train/self_check_model")
     ]
+    assert LeftOut("measures", "seed 2", "self-checks failed: line/train/self_check_model") in result.left_out
+    ((table, *_names), _settings) = drawn["measures_figure"][0]
+    assert table["line/train/basin_width"].isna().tolist() == [False, False, True]
+    assert not result.runs["line/train/basin_width"].isna().any()
 
 
 # Differences

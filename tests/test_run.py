@@ -152,6 +152,23 @@ def test_a_broken_engine_would_be_seen_by_the_self_check(
     assert "Self-checks failed: line/train/self_check_training" in record.read("report.md").decode()
 
 
+@pytest.mark.parametrize("end", ["initialisation", "solution"])
+def test_a_landscape_that_is_off_at_either_end_is_seen_by_the_self_check(
+    start: Start, plain_pictures: None, monkeypatch: pytest.MonkeyPatch, end: str
+):
+    evaluate = look_module.evaluate
+
+    def off(*given: object, **settings: object) -> Landscape:
+        found = evaluate(*given, **settings)
+        point = found.points[end]
+        moved = {name: value + 1e-3 for name, value in point.values.items()}
+        return replace(found, points={**found.points, end: replace(point, values=moved)})
+
+    monkeypatch.setattr(look_module, "evaluate", off)
+    record = start(looks=("interpolation",)).record
+    assert record.latest()["interpolation/train/self_check"] == pytest.approx(1e-3)
+
+
 def test_points_that_diverge_again_are_the_same(start: Start, plain_pictures: None):
     record = start("landscape.line.alpha_range=[-1e30,1e30]", "landscape.line.points=4").record
     line = Landscape.from_bytes(record.read("landscapes/line.npz"))

@@ -7,7 +7,16 @@ from study.analysis.measures import BASIN_OF_PLANE, EXTREMES, basin_extent, extr
 from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.kinds.base import Kind
 from study.kinds.directed import BasinConfig
-from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, caption, geometry, grid
+from study.kinds.directed_plane import (
+    LABELS,
+    SPANNED,
+    DirectedPlaneConfig,
+    alike,
+    caption,
+    geometry,
+    grid,
+    spanned,
+)
 from study.kinds.replicated import ReplicatedConfig
 from study.kinds.replicated_drawing import ReplicatedPlaneDrawing
 from study.landscape.result import Landscape
@@ -19,12 +28,13 @@ class ContourConfig(BasinConfig, ReplicatedConfig, DirectedPlaneConfig):
 
 
 def measures(landscape: Landscape, config: ContourConfig) -> Mapping[str, float]:
-    """The basin's extents and area (units of α and β), the plane's roughness, extremes (the loss's unit)."""
+    """Basin (units of α and β), roughness, extremes (the loss's unit), and the cosine of the axes."""
     return {
         **basin_extent(landscape, config.basin_rise),
         "level_set_area": level_set_area(landscape, config.basin_rise),
         **roughness_measures(landscape),
         **extremes(landscape),
+        **spanned(landscape),
     }
 
 
@@ -35,7 +45,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    measured=(*BASIN_OF_PLANE, "level_set_area", *ROUGHNESS, *EXTREMES),
+    measured=(*BASIN_OF_PLANE, "level_set_area", *ROUGHNESS, *EXTREMES, *SPANNED),
     alike=alike,
     drawing=ReplicatedPlaneDrawing(LABELS),
     caption=caption,

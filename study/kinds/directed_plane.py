@@ -12,6 +12,7 @@ from study.kinds.rectangle import RectangleConfig
 from study.landscape.directions import orthogonalised
 from study.landscape.geometry import Geometry, Plane
 from study.landscape.grid import Grid
+from study.landscape.result import Landscape
 
 
 @dataclass
@@ -57,5 +58,14 @@ def caption(config: DirectedPlaneConfig, about: Mapping[str, Any]) -> list[str]:
     """How the directions are scaled."""
     return config.direction_words(about)
 
+
+def spanned(landscape: Landscape) -> dict[str, float]:
+    """`axes_cosine`, that of the angle between the two directions as they are; none where one is zero."""
+    cosine = landscape.provenance.get("cosine")
+    return {} if cosine is None else {"axes_cosine": float(cosine)}
+
+
+SPANNED = ("axes_cosine",)
+"""What `spanned` finds."""
 
 LABELS = {"alpha": "α (steps along δ)", "beta": "β (steps along η)"}

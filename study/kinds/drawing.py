@@ -136,22 +136,41 @@ class PlaneDrawing(Drawing):
         self, landscape: Landscape, title: str, caption: str, warning: str | None
     ) -> Mapping[str, "Figure"]:
         """A contour and a surface for each split; those of the second split carry its name."""
-        from study.figures.contour import contour_figure
         from study.figures.surface import surface_figure
 
-        drawn = {}
-        for suffix, split, of_split in by_split(landscape, title):
-            for name, figure in ((suffix, contour_figure), (f"{suffix}.surface", surface_figure)):
-                drawn[name] = figure(
-                    landscape,
-                    split=split,
-                    title=of_split,
-                    caption=caption,
-                    path=self.path(landscape),
-                    axis_labels=self.axis_labels,
-                    warning=warning,
-                )
+        contours, drawn = self.contours(landscape, title, caption, warning, "loss"), {}
+        for suffix, split, of_split in _by_split(landscape, title):
+            drawn[suffix] = contours[suffix]
+            drawn[f"{suffix}.surface"] = surface_figure(
+                landscape,
+                split=split,
+                title=of_split,
+                caption=caption,
+                path=self.path(landscape),
+                axis_labels=self.axis_labels,
+                warning=warning,
+            )
         return drawn
+
+    def contours(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None, value: "Value"
+    ) -> dict[str, "Figure"]:
+        """A contour of a value for each split, by file suffix; the other arguments are those of `figures`."""
+        from study.figures.contour import contour_figure
+
+        return {
+            suffix: contour_figure(
+                landscape,
+                split=split,
+                title=of_split,
+                caption=caption,
+                path=self.path(landscape),
+                value=value,
+                axis_labels=self.axis_labels,
+                warning=warning,
+            )
+            for suffix, split, of_split in _by_split(landscape, title)
+        }
 
     def together(
         self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str
@@ -185,7 +204,7 @@ class PlaneDrawing(Drawing):
                 value=value,
                 paths={label: path for label, path in paths.items() if path is not None},
             )
-            for suffix, split, of_split in by_split(first, title)
+            for suffix, split, of_split in _by_split(first, title)
         }
 
 
@@ -209,7 +228,7 @@ class TrajectoryDrawing(PlaneDrawing):
         shares, random_walk = (
             {center: np.array(own) for center, own in about[key].items()} for key in ("shares", "random_walk")
         )
-        for suffix, split, of_split in by_split(landscape, title):
+        for suffix, split, of_split in _by_split(landscape, title):
             path = landscape.companions["path"].split(split)
             (updates,) = path.axes.values()
             drawn[f"{suffix}.path"] = trajectory_figure(
@@ -270,21 +289,11 @@ class HessianMapDrawing(PlaneDrawing):
         self, landscape: Landscape, title: str, caption: str, warning: str | None
     ) -> Mapping[str, "Figure"]:
         """Contours of the ratio, and as `.loss` of the loss, for each split."""
-        from study.figures.contour import contour_figure
-
-        drawn = {}
-        values: tuple[tuple[str, Value], ...] = (("", "eigenvalue_ratio"), (".loss", "loss"))
-        for suffix, split, of_split in by_split(landscape, title):
-            for ending, value in values:
-                drawn[f"{suffix}{ending}"] = contour_figure(
-                    landscape,
-                    split=split,
-                    title=of_split if value == "eigenvalue_ratio" else f"{of_split}: the loss",
-                    caption=caption,
-                    value=value,
-                    axis_labels=self.axis_labels,
-                    warning=warning,
-                )
+        ratios = self.contours(landscape, title, caption, warning, "eigenvalue_ratio")
+        losses = self.contours(landscape, f"{title}: the loss", caption, warning, "loss")
+        drawn: dict[str, Figure] = {}
+        for suffix, ratio in ratios.items():
+            drawn |= {suffix: ratio, f"{suffix}.loss": losses[suffix]}
         return drawn
 
     def together(
@@ -309,7 +318,7 @@ def _names_at(place: tuple[float, ...], landscapes: Iterable[Landscape]) -> str:
     return " or ".join(names) if len(names) < 3 else "the weights looked at"
 
 
-def by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
+def _by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
     """(suffix of the file, split, title) of each split."""
     several = len(landscape.splits) > 1
     return [

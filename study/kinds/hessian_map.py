@@ -12,7 +12,16 @@ from study.analysis.measures import EXTREMES, extremes
 from study.errors import ConfigError
 from study.keys import LARGEST_SEED, key
 from study.kinds.base import Kind
-from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, caption, geometry, grid
+from study.kinds.directed_plane import (
+    LABELS,
+    SPANNED,
+    DirectedPlaneConfig,
+    alike,
+    caption,
+    geometry,
+    grid,
+    spanned,
+)
 from study.kinds.drawing import HessianMapDrawing
 from study.kinds.second_derivatives import check_second_derivatives
 from study.landscape.eigenvalues import Eigenvalues
@@ -62,7 +71,13 @@ def measures(landscape: Landscape, _config: HessianMapConfig) -> Mapping[str, fl
         landscape.values["eigenvalue_residual"].ravel(), center.values["eigenvalue_residual"]
     )
     largest = float(ratio.max()) if np.isfinite(ratio).all() else np.inf
-    return {**own, "largest_ratio": largest, "largest_residual": float(residual.max()), **extremes(landscape)}
+    return {
+        **own,
+        "largest_ratio": largest,
+        "largest_residual": float(residual.max()),
+        **extremes(landscape),
+        **spanned(landscape),
+    }
 
 
 KIND = Kind(
@@ -79,6 +94,7 @@ KIND = Kind(
         "largest_ratio",
         "largest_residual",
         *EXTREMES,
+        *SPANNED,
     ),
     alike=alike,
     drawing=HessianMapDrawing(LABELS),

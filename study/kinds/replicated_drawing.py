@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.analysis.over_directions import DEVIATION, median, replicates, spread
-from study.kinds.drawing import LineDrawing, PlaneDrawing, by_split
+from study.kinds.drawing import LineDrawing, PlaneDrawing
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ class ReplicatedPlaneDrawing(PlaneDrawing):
         self, landscape: Landscape, title: str, caption: str, warning: str | None
     ) -> Mapping[str, "Figure"]:
         """For each split, contour and surface of the first, and the standard deviation of the loss."""
-        from study.figures.contour import contour_figure
-
         drawn = dict(super().figures(landscape, title, _of_first(caption, landscape), warning))
         planes = replicates(landscape)
         if len(planes) == 1:
@@ -63,17 +61,9 @@ class ReplicatedPlaneDrawing(PlaneDrawing):
         said = (
             f"SD: standard deviation (n − 1) of the loss over {count} draws of the directions, at each point."
         )
-        for suffix, split, of_split in by_split(landscape, title):
-            drawn[f"{suffix}.spread"] = contour_figure(
-                spread(planes),
-                split=split,
-                title=f"{of_split}: spread over directions (n = {count})",
-                caption=f"{caption} {said}",
-                value=DEVIATION,
-                axis_labels=self.axis_labels,
-                warning=warning,
-            )
-        return drawn
+        above = f"{title}: spread over directions (n = {count})"
+        deviations = self.contours(spread(planes), above, f"{caption} {said}", warning, DEVIATION)
+        return {**drawn, **{f"{suffix}.spread": figure for suffix, figure in deviations.items()}}
 
     def together(
         self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str

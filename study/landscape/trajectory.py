@@ -36,7 +36,8 @@ class Trajectory:
             float64, largest first.
         random_walk: the same of a random walk of as many steps: what a claim must beat.
         random_plane: the share of the variance about the solution that lies in the plane of two random
-            filter-normalised directions.
+            filter-normalised directions, Σ‖projection of θᵢ − θ*‖² / Σ‖θᵢ − θ*‖² (Li et al. 2018, section
+            7.1), in [0, 1].
     """
 
     plane: Plane
@@ -90,7 +91,8 @@ def principal_plane(
     coordinates, distances = project(checkpoints, plane)
     random_walk = {about: random_walk_shares(len(checkpoints) - 1, about) for about in CENTERS}
     random = Plane.random(solution, seed=RANDOM_SEED, include_bias_and_norm=True)
-    random_plane = share_in_plane(checkpoints, random)
+    _at, off = project(checkpoints, random)
+    random_plane = max(1.0 - float((off**2).sum() / products.trace()), 0.0)  # negative but by rounding
     about_it = {
         "center": center,
         "coordinates": coordinates.tolist(),
@@ -128,20 +130,6 @@ def project(checkpoints: Sequence[Weights], plane: Plane) -> tuple[np.ndarray, n
         coordinates.append(at)
         distances.append(float(torch.linalg.vector_norm(difference)))
     return np.array(coordinates), np.array(distances)
-
-
-def share_in_plane(checkpoints: Sequence[Weights], plane: Plane) -> float:
-    """The share of the checkpoints' squared distances from the origin of a plane that lies in it, in [0, 1].
-
-    That is Σ‖projection of θᵢ − θ*‖² / Σ‖θᵢ − θ*‖² (Li et al. 2018, section 7.1).
-
-    Raises:
-        ValueError: see `project`.
-    """
-    _coordinates, distances = project(checkpoints, plane)
-    origin = plane.origin.flat
-    whole = sum(float(own @ own) for own in _differences(checkpoints, origin))
-    return max(1.0 - float((distances**2).sum()) / whole, 0.0)  # negative but by rounding
 
 
 def random_walk_shares(steps: int, center: Center) -> np.ndarray:

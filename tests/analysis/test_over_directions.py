@@ -17,6 +17,7 @@ from study.analysis.over_directions import (
     summary_names,
 )
 from study.landscape.result import Landscape, Point, Status
+from study.self_checks import TOLERANCE
 
 ALPHA, BETA = np.linspace(-2.0, 2.0, 401), np.linspace(-1.0, 1.0, 4)
 CURVATURES = (2.0, 8.0, 32.0, 0.5)
@@ -46,6 +47,10 @@ def test_the_mean_width_of_basins_is_that_of_the_closed_form_with_students_inter
     interval = stats.t.interval(0.95, 3, loc=exact.mean(), scale=stats.sem(exact))
     assert (found["train/basin_width_low"], found["train/basin_width_high"]) == pytest.approx(interval)
     assert set(found) == {f"train/{each}" for name in measures[0] for each in summary_names(name)}
+
+
+def test_of_self_checks_the_worst_counts():
+    assert {*TOLERANCE} <= {*WORST}
 
 
 @pytest.mark.parametrize("name", WORST)
