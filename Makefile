@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test bench lint format reference studies-mini pages clean
+.PHONY: help setup study test bench lint format reference studies-mini faults pages clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -42,6 +42,10 @@ reference: setup  ## write the configuration reference into the README
 
 studies-mini: setup  ## run a miniature of every ready-made study, in minutes
 	$(BIN)/python -m pytest tests/studies -m "miniature or not miniature" -k miniature
+
+faults: setup  ## kill, starve and damage sweeps hundreds of times, count every case, write docs/reliability.md
+	$(BIN)/python -m tests.faults --json docs/reliability/faults.json
+	$(BIN)/python -m tests.reliability
 
 pages: setup  ## write docs/studies and the README's verdicts: make pages OUTPUTS=FOLDER
 	$(BIN)/python -m study.study_pages "$(or $(OUTPUTS),outputs)"

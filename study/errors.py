@@ -1,6 +1,7 @@
 """What stands for a user's mistake, and what is said of it."""
 
 import difflib
+import errno
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -8,6 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit statuses
+_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 class ConfigError(ValueError):
@@ -32,10 +34,22 @@ def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f" (did you mean {prefix + near[0]!r}?)" if near else ""
 
 
-def refuse(line: str) -> NoReturn:
+def disk_trouble(error: BaseException | None) -> str | None:
+    """What to say where a disk stopped taking what was written to it; None of any other error."""
+    while error is not None and not isinstance(error, ConfigError):
+        if isinstance(error, OSError) and error.errno in _OF_DISKS:
+            return (
+                f"output_dir cannot be written to any more ({error.strerror}); what is finished is kept, and "
+                "the same command goes on where this one stopped"
+            )
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def refuse(line: str, status: int = MISUSED) -> NoReturn:
     """Say in one line what is wrong, and exit."""
     print(f"study: {line}", file=sys.stderr)
-    sys.exit(MISUSED)
+    sys.exit(status)
 
 
 def in_one_line(error: BaseException, longest: int = 1000) -> str:

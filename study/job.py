@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from study.errors import FAILED, INTERRUPTED, MISUSED, in_one_line, interrupt
+from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
 from study.files import locked
 from study.landscape.allocator import keep_freed_memory
 from study.prepare import prepare
@@ -86,6 +86,9 @@ def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome 
     except KeyboardInterrupt:
         raise
     except Exception as error:
+        if trouble := disk_trouble(error):
+            print(f"study: {trouble}", file=sys.stderr)
+            return FAILED, None
         logging.getLogger(__name__).exception("the run failed")
         kept = prepared.record.path / "error.txt"
         print(f"study: the run failed ({error}); its traceback is {kept}", file=sys.stderr)

@@ -11,7 +11,7 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from study.config import NAMES, SCHEMAS
-from study.errors import ConfigError, refuse, suggestion
+from study.errors import FAILED, ConfigError, disk_trouble, refuse, suggestion
 from study.keys import walk
 from study.paths import root
 from study.resolve import composed, typed
@@ -67,10 +67,12 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
 
 @contextmanager
 def refusing(overrides: Sequence[str]) -> Iterator[None]:
-    """Within, whatever is wrong with the configuration is said in one line."""
+    """Within, whatever is wrong with the configuration, or with the disk, is said in one line."""
     try:
         yield
     except Exception as error:
+        if trouble := disk_trouble(error):
+            refuse(trouble, FAILED)
         line = one_line(error, overrides)
         if line is None:
             raise

@@ -4,7 +4,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
@@ -105,12 +105,14 @@ def marking_bad_ends(record: Record, tracker: Tracker) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        record.set_state(State.KILLED)
+        with suppress(OSError):  # the next start finds a record that nobody works on, which says the same
+            record.set_state(State.KILLED)
         tracker.mirror(record)
         raise
     except BaseException as error:
-        record.write("error.txt", traceback.format_exc())
-        record.set_state(State.FAILED, message=in_one_line(error, 500))
+        with suppress(OSError):  # a disk that takes no result takes no word of that either
+            record.write("error.txt", traceback.format_exc())
+            record.set_state(State.FAILED, message=in_one_line(error, 500))
         tracker.mirror(record)
         raise
 

@@ -56,6 +56,7 @@ UPLOADED = (
     "error.txt",
     "run.json",
 )
+ARTIFACTS = "mlartifacts"  # of output_dir's own store
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # its UI then opens on runs, not on traces
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -98,6 +99,9 @@ class MlflowTracker:
         if progress and not self._has(client, progress["run_id"]):
             progress = {}
         run_id = progress["run_id"] if progress else self._run_id(client, record)
+        if run_id not in self._seen:
+            self._seen.add(run_id)
+            self._remove_half_copied(run_id)
         progress = {"run_id": run_id, "metrics": {}, "artifacts": {}, "state": {}, **progress}
         if not progress.get("described"):
             self._describe(client, record, run_id)
@@ -164,8 +168,9 @@ class MlflowTracker:
         else:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self.output_dir / "mlflow.lock"):  # migrations of a fresh store take no lock
+                _make_store(self.output_dir / "mlflow.db")
                 client = mlflow.MlflowClient(tracking_uri=self.uri)
-                artifacts = (self.output_dir / "mlartifacts").resolve().as_uri()
+                artifacts = (self.output_dir / ARTIFACTS).resolve().as_uri()
                 self._experiment_id = self._find_experiment(client, artifacts)
         self._client = client
         return client
@@ -184,33 +189,42 @@ class MlflowTracker:
 
     def _has(self, client: "mlflow.MlflowClient", run_id: str) -> bool:
         """Whether the store still has a run: it may have been deleted, or the store be a new one."""
-        if run_id not in self._seen:
-            try:
-                found = client.get_run(run_id)
-            except mlflow.MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                return False
-            if found.info.lifecycle_stage != "active":
-                return False
-            self._seen.add(run_id)
-        return True
+        if run_id in self._seen:
+            return True
+        try:
+            found = client.get_run(run_id)
+        except mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return bool(found.info.lifecycle_stage == "active")
+
+    def _remove_half_copied(self, run_id: str) -> None:
+        """Remove what MLflow was copying into the local store when a process of ours was killed."""
+        if self.uri.startswith("sqlite:"):
+            for left in (self.output_dir / ARTIFACTS / run_id).rglob(".artifact.uploading.*"):
+                left.unlink()
 
     def _run_id(self, client: "mlflow.MlflowClient", record: Record) -> str:
         """The run of this record: one with its id as a tag, or a new one."""
         about = record.read_json("run.json")
-        found = client.search_runs(
-            [self._experiment_id], filter_string=f"tags.record_id = '{about['record_id']}'", max_results=1
-        )
-        if found:
-            return found[0].info.run_id
-        run = client.create_run(
-            self._experiment_id,
-            start_time=record.read_json("state.json")["started"],
-            tags={**about["tags"], "record_id": about["record_id"], "mlflow.note.content": about["note"]},
-            run_name=about["name"],
-        )
-        return run.info.run_id
+
+        def having_its_id() -> list[str]:
+            words = f"tags.record_id = '{about['record_id']}'"
+            return [run.info.run_id for run in client.search_runs([self._experiment_id], words)]
+
+        found = having_its_id()
+        if not found:
+            made = client.create_run(
+                self._experiment_id,
+                start_time=record.read_json("state.json")["started"],
+                tags={**about["tags"], "record_id": about["record_id"], "mlflow.note.content": about["note"]},
+                run_name=about["name"],
+            )
+            found = having_its_id() or [made.info.run_id]
+        for other in found[1:]:  # an answer was lost on its way, and the client asked for a run once more
+            client.delete_run(other)
+        return found[0]
 
     def _describe(self, client: "mlflow.MlflowClient", record: Record, run_id: str) -> None:
         about = record.read_json("run.json")
@@ -267,6 +281,20 @@ class MlflowTracker:
 def store_uri(output_dir: str | Path) -> str:
     """The address of the SQLite store of `output_dir`."""
     return f"sqlite:///{Path(output_dir).resolve() / 'mlflow.db'}"
+
+
+def _make_store(database: Path) -> None:
+    """Make the tables of a store that is not there yet, under another name: a kill among them leaves none.
+
+    A store whose tables are half made can never be opened again.
+    """
+    if database.exists():
+        return
+    making = database.with_name(f".{database.name}.tmp")
+    for left in database.parent.glob(f"{making.name}*"):  # by a process that was killed; its journal, too
+        left.unlink()
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{making.resolve()}").search_experiments(max_results=1)
+    making.rename(database)
 
 
 def _dataset(split: dict[str, Any]) -> DatasetInput:

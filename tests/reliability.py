@@ -1,0 +1,125 @@
+"""The numbers of `docs/reliability.md`: what harnesses and tests counted themselves, put between its marks.
+
+`make faults` runs it: `python -m tests.reliability`. The text of the page is written by hand; a number in it
+stands between the marks `<!--NAME-->` and `<!--/-->`, and comes from `docs/reliability/counts.json`.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reliability.md"
+KEPT = ROOT / "docs" / "reliability"
+COUNTS = "counts.json"
+
+# By the name of a number: which tests it counts, as paths and, after `::`, how their names begin.
+TESTED = {
+    "stores": ("tests/faults/test_stores.py",),
+    "workers": (
+        "tests/test_sweep_processes.py",
+        "tests/landscape/test_executors.py::test_a_worker_that_dies",
+        "tests/landscape/test_executors.py::test_a_point_that_kills_every_worker",
+        "tests/landscape/test_executors.py::test_a_ray_actor_killed",
+        "tests/landscape/test_executors.py::test_no_worker_is_left_behind",
+    ),
+    "memory": (
+        "tests/landscape/test_point.py::test_points_at_once_are_halved",
+        "tests/landscape/test_point.py::test_one_example_too_many",
+        "tests/landscape/test_point.py::test_a_network_that_cannot_take",
+        "tests/landscape/test_point.py::test_what_was_done_before_memory",
+        "tests/landscape/test_executors.py::test_memory_that_runs_out",
+        "tests/test_large_landscapes.py::test_the_self_checks_hold_where_memory",
+    ),
+    "refusals": ("tests/test_refusals.py",),
+    "bad_input": ("tests/bad_input",),
+    "properties": ("tests/properties",),
+    "security": ("tests/security",),
+    "load": ("tests/load",),
+}
+PASSING = re.compile(r"- during generate phase .*?(\d+) passing examples", re.DOTALL)
+
+
+def main() -> int:
+    """Run the tests that are counted, keep what came out, and put the numbers into the page.
+
+    Returns:
+        The exit status: 1 if any test failed.
+    """
+    counts, failed = tested()
+    counts |= of_faults(json.loads((KEPT / "faults.json").read_bytes()))
+    (KEPT / COUNTS).write_text(json.dumps(counts, indent=1) + "\n")
+    PAGE.write_text(with_numbers(PAGE.read_text(), counts))
+    print(f"{counts}\n{failed} tests failed")
+    return 1 if failed else 0
+
+
+def tested() -> tuple[dict[str, int], int]:
+    """By name, how many tests passed, and how many examples were made up for them; and how many failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        paths = sorted({path.split("::")[0] for own in TESTED.values() for path in own})
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *paths,
+            f"--junitxml={report}",
+            "-o",
+            "junit_family=xunit1",
+        ]
+        done = subprocess.run(
+            [*command, "--hypothesis-show-statistics"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        cases = list(ElementTree.parse(report).iter("testcase"))
+    passed = [case for case in cases if not {own.tag for own in case} & {"failure", "error", "skipped"}]
+    failed = [case for case in cases if {own.tag for own in case} & {"failure", "error"}]
+    names = [f"{case.get('file')}::{case.get('name')}" for case in passed]
+    counts = {name: sum(own.startswith(paths) for own in names) for name, paths in TESTED.items()}
+    counts["examples"] = sum(int(count) for count in PASSING.findall(done.stdout))
+    return counts, len(failed)
+
+
+def of_faults(found: Mapping[str, object]) -> dict[str, int]:
+    """The numbers of a result of `python -m tests.faults`, by name."""
+    counts: Counter[str] = Counter()
+    for kind, cases in dict(found["cases"]).items():
+        name = next(name for words, name in KINDS.items() if kind.startswith(words))
+        counts[name] += cases
+        counts["faults"] += cases
+    counts["faults_wrong"] = sum(dict(found["wrong"]).values())
+    for name in ("changes", "kinds_of_change", "seconds"):
+        counts[name] = int(str(found[name]))
+    return dict(counts)
+
+
+# By the first words of a kind of case: the name of the number that counts it.
+KINDS = {
+    "killed before": "kills",
+    "killed within": "torn",
+    "killed, and": "killed_twice",
+    "killed while": "killed_making",
+    "killed at any": "killed_in_time",
+    "started cold": "killed_cold",
+    "every change fails": "disks",
+    "a file of": "damaged",
+    "the same sweep": "at_once",
+    "sweeps that share": "at_once",
+}
+
+
+def with_numbers(page: str, counts: Mapping[str, int]) -> str:
+    """The page with every number between its marks as it was counted."""
+    return re.sub(
+        r"<!--(\w+)-->.*?<!--/-->", lambda found: f"<!--{found[1]}-->{counts[found[1]]:,}<!--/-->", page
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
