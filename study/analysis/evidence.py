@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import comb, nctdtr, stdtr, stdtrit
 
 ROUNDING = 1e-9
-"""A standard error below this share of the values is of their rounding, not of what they measure."""
+"""Of the values: a standard error below this share is of their rounding, not of what they measure."""
 
 MOST = 1000
 """Replicates beyond which nobody asks how many a test needs."""
@@ -29,6 +29,7 @@ class Evidence:
         alike: whether the groups' replicates do not differ among themselves. Then t has nothing to estimate
             an error from, and the p-values are those of the sign test, or of the permutation test for two
             groups, at their smallest.
+        rounding: what the effect of replicates that are alike must be beyond a bound by: less is of rounding.
     """
 
     effect: float
@@ -37,6 +38,7 @@ class Evidence:
     counts: tuple[int, ...]
     variances: tuple[float, ...]
     alike: bool
+    rounding: float = 0.0
 
     @classmethod
     def of_one(cls, values: Sequence[float] | np.ndarray) -> "Evidence":
@@ -58,10 +60,11 @@ class Evidence:
         shares = [variance / n for variance, n in zip(variances, counts, strict=True)]
         standard_error = math.sqrt(sum(shares))
         size = max(float(abs(group).max()) for group in groups)
-        alike = standard_error <= ROUNDING * size
+        rounding = ROUNDING * size
+        alike = standard_error <= rounding
         below = sum(share**2 / (n - 1) for share, n in zip(shares, counts, strict=True))
         freedom = float(sum(counts) - len(counts)) if alike or below == 0 else sum(shares) ** 2 / below
-        return cls(effect, standard_error, freedom, counts, tuple(variances), alike)
+        return cls(effect, standard_error, freedom, counts, tuple(variances), alike, rounding)
 
     def above(self, bound: float) -> float:
         """The p of the test of H₀: the effect is at most `bound`."""
@@ -73,7 +76,7 @@ class Evidence:
 
     def _tail(self, gap: float) -> float:
         if self.alike:
-            return _smallest_p(self.counts) if gap > 0 else 1.0
+            return _smallest_p(self.counts) if gap > self.rounding else 1.0
         return float(stdtr(self.freedom, -gap / self.standard_error))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
@@ -94,7 +97,7 @@ class Evidence:
         Returns:
             the smallest number, at least 2; None beyond `MOST`, or where the gap is not above 0.
         """
-        if gap <= 0:
+        if gap <= (self.rounding if self.alike else 0.0):
             return None
         if self.alike:
             return next(n for n in count(2) if _smallest_p((n,) * len(self.counts)) <= level)
