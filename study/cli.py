@@ -98,6 +98,7 @@ def run_jobs(arguments: Sequence[str]) -> int:
     from hydra._internal.utils import get_args_parser
 
     from study.closing import print_run
+    from study.doors import check_overrides
     from study.job import run_job
     from study.multirun import is_multirun
     from study.refusals import refusing
@@ -108,11 +109,12 @@ def run_jobs(arguments: Sequence[str]) -> int:
     asked = flags.parse_args(arguments)
     if asked.resolve and not asked.cfg:
         refuse("--resolve must come with --cfg, got it alone")
+    if asked.config_path or asked.config_dir or asked.config_name:
+        refuse("a configuration is made by overrides and hydra.searchpath, got --config-path, -dir or -name")
     shows = asked.cfg or asked.info or asked.shell_completion
     with refusing(asked.overrides):
+        check_overrides(asked.overrides)
         if not shows and (asked.multirun or is_multirun(asked.overrides)):
-            if asked.config_path or asked.config_dir or asked.config_name:
-                refuse("a sweep takes its configuration from overrides, got --config-path, -dir or -name")
             return run_sweep(asked.overrides)
     statuses: list[int] = []
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
@@ -97,6 +98,7 @@ def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome 
 
 def find_own_code() -> None:
     """Have Python look for custom code beside the user, too."""
+    Plugins.instance()  # Hydra looks for plugins once, on the whole path: now, and not beside the user
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

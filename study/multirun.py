@@ -12,8 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from study.doors import check_overrides, check_section
 from study.errors import ConfigError
 from study.resolve import CONFIG_NAME, prepare_hydra
 from study.studies import Study, chosen_study
@@ -59,7 +60,8 @@ class Multirun:
         """Expand `overrides` to every combination and compose each of them; Hydra is ready within.
 
         Raises:
-            ConfigError: for a sweep that is no list of values, or another sweeper than Hydra's basic one.
+            ConfigError: for a sweep that is no list of values, another sweeper than Hydra's basic one, or
+                foreign code in Hydra's own section.
         """
         with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
             parsed = _parsed(overrides)
@@ -69,7 +71,7 @@ class Multirun:
                 raise ConfigError("hydra/sweeper", "must be basic", chosen)
             combinations = []
             for job in _jobs(parsed, shared):
-                config = compose(CONFIG_NAME, [*_hydras(parsed), *job], return_hydra_config=True)
+                config = _composed([*_hydras(parsed), *job])
                 hydra = config.hydra
                 with open_dict(config):
                     del config["hydra"]
@@ -110,6 +112,7 @@ def is_multirun(overrides: Sequence[str]) -> bool:
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:
+    check_overrides(overrides)
     loader = GlobalHydra.instance().config_loader()
     return OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
 
@@ -117,7 +120,16 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 def _shared_config(parsed: Sequence[Override]) -> DictConfig:
     """What is the same in all jobs: the configuration without the keys that are swept."""
     fixed = [str(given.input_line) for given in parsed if not given.is_sweep_override()]
-    return compose(CONFIG_NAME, fixed, return_hydra_config=True)
+    return _composed(fixed)
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration with Hydra's own section, which asks for no foreign code."""
+    config = compose(CONFIG_NAME, list(overrides), return_hydra_config=True)
+    section = OmegaConf.to_container(config.hydra)
+    assert isinstance(section, dict)
+    check_section({str(name): own for name, own in section.items()})
+    return config
 
 
 def _jobs(parsed: Sequence[Override], shared: DictConfig) -> list[tuple[str, ...]]:

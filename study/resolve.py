@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from study.config import SCHEMAS, StudyConfig
+from study.doors import check_overrides
 from study.errors import ConfigError, suggestion
 from study.identity import TRAINING_SECTIONS
 from study.keys import check, walk
@@ -51,6 +52,7 @@ def prepare_hydra() -> Path:
 
 def composed(overrides: Sequence[str]) -> DictConfig:
     """The configuration that `overrides` give; for use outside a Hydra run."""
+    check_overrides(overrides)
     with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
         return compose(CONFIG_NAME, overrides=list(overrides))
 
