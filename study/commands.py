@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.errors import FAILED, in_one_line, refuse
+from study.errors import FAILED, hidden, in_one_line, refuse
 
 SHOW_HELP = """\
 study show [KEY=VALUE ...]: the resolved configuration, each key with its value, range and meaning
@@ -214,7 +214,7 @@ def _asks_help(arguments: Sequence[str]) -> bool:
 def _yaml(value: Any) -> str:
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else hidden(str(value))
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {

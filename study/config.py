@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from study.config_claims import ClaimConfig
 from study.config_curvature import CurvatureConfig, SpectrumConfig, TopConfig
@@ -116,8 +117,19 @@ class MlflowConfig(TrackingConfig):
         Raises:
             ConfigError: if `uri` is not the address of an HTTP server.
         """
-        if self.uri is not None and not self.uri.startswith(("http://", "https://")):
-            raise ConfigError(f"{name}.uri", "must start with http:// or https://", self.uri)
+        if self.uri is None:
+            return
+        shown = self.uri.rpartition("@")[2]  # what stands before it may be a password
+        if not self.uri.startswith(("http://", "https://")):
+            raise ConfigError(f"{name}.uri", "must start with http:// or https://", shown)
+        try:
+            parts = urlsplit(self.uri)
+        except ValueError as error:
+            raise ConfigError(f"{name}.uri", f"must be an address ({error})", shown) from error
+        if parts.query or parts.fragment:  # no server has them, and a token may stand there
+            raise ConfigError(
+                f"{name}.uri", "must end before ? and #", shown.partition("?")[0].partition("#")[0]
+            )
 
 
 @dataclass

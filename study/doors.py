@@ -1,4 +1,4 @@
-"""What Hydra's own section may not ask for: `custom` is the one door to foreign code."""
+"""What Hydra's own section may not ask for: foreign code, whose one door is `custom`, and copies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
 
 
 def check_section(section: Mapping[str, Any]) -> None:
-    """Refuse code that is named in Hydra's own section, wherever the words came from.
+    """Refuse code that is named in Hydra's own section, and copies of overrides, wherever the words are from.
 
     Args:
         section: as composed, before anything of it is run.
@@ -35,6 +35,9 @@ def check_section(section: Mapping[str, Any]) -> None:
     """
     if section.get("callbacks"):
         raise ConfigError("hydra.callbacks", "must be empty", ", ".join(section["callbacks"]))
+    if section["output_subdir"] is not None:  # Hydra would keep the overrides there, credentials among them
+        rule = "must be null: the record holds the configuration"
+        raise ConfigError("hydra.output_subdir", rule, section["output_subdir"])
     for name in ("job_logging", "hydra_logging"):
         if section[name] != QUIET:
             choice = section["runtime"]["choices"][f"hydra/{name}"]

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -11,13 +12,15 @@ from typing import NoReturn
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit statuses
 _OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"]*@")
+
 
 class ConfigError(ValueError):
     """A value that cannot be used. Its message is one line that names the key, the rule and the value."""
 
     def __init__(self, key: str, rule: str, value: object) -> None:
         """Say that `key` must obey `rule` and that `value` does not."""
-        super().__init__(f"{key} {rule}, got {value!r}")
+        super().__init__(hidden(f"{key} {rule}, got {value!r}"))
 
 
 class JobError(ConfigError):
@@ -25,7 +28,7 @@ class JobError(ConfigError):
 
     def __init__(self, overrides: Sequence[str], error: Exception) -> None:
         """Say which job it is, and what is wrong with it."""
-        ValueError.__init__(self, f"{in_one_line(error)} (in the job {' '.join(overrides)})")
+        ValueError.__init__(self, hidden(f"{in_one_line(error)} (in the job {' '.join(overrides)})"))
 
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -46,15 +49,20 @@ def disk_trouble(error: BaseException | None) -> str | None:
     return None
 
 
+def hidden(text: str) -> str:
+    """Words as they may be shown and kept: addresses in them without user and password."""
+    return _CREDENTIALS.sub("", text)
+
+
 def refuse(line: str, status: int = MISUSED) -> NoReturn:
     """Say in one line what is wrong, and exit."""
-    print(f"study: {line}", file=sys.stderr)
+    print(f"study: {hidden(line)}", file=sys.stderr)
     sys.exit(status)
 
 
 def in_one_line(error: BaseException, longest: int = 1000) -> str:
     """What an error says, in one line of at most so many characters; its type where it says nothing."""
-    return " ".join(str(error).split())[:longest] or type(error).__name__
+    return hidden(" ".join(str(error).split()))[:longest] or type(error).__name__
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
+from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, hidden, in_one_line, interrupt
 from study.files import locked
 from study.landscape.allocator import keep_freed_memory
 from study.prepare import prepare
@@ -90,9 +91,9 @@ def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome 
         if trouble := disk_trouble(error):
             print(f"study: {trouble}", file=sys.stderr)
             return FAILED, None
-        logging.getLogger(__name__).exception("the run failed")
+        logging.getLogger(__name__).error("the run failed\n%s", hidden(traceback.format_exc().rstrip()))
         kept = prepared.record.path / "error.txt"
-        print(f"study: the run failed ({error}); its traceback is {kept}", file=sys.stderr)
+        print(f"study: the run failed ({hidden(str(error))}); its traceback is {kept}", file=sys.stderr)
         return FAILED, None
 
 

@@ -22,7 +22,7 @@ from study.analysis.curvature import Curvature
 from study.config import MlflowConfig, TrackingConfig
 from study.config_curvature import TopConfig
 from study.config_measures import FlatnessConfig
-from study.errors import in_one_line
+from study.errors import hidden, in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
@@ -111,7 +111,7 @@ def marking_bad_ends(record: Record, tracker: Tracker) -> Iterator[None]:
         raise
     except BaseException as error:
         with suppress(OSError):  # a disk that takes no result takes no word of that either
-            record.write("error.txt", traceback.format_exc())
+            record.write("error.txt", hidden(traceback.format_exc()))
             record.set_state(State.FAILED, message=in_one_line(error, 500))
         tracker.mirror(record)
         raise

@@ -15,7 +15,7 @@ from study.columns import columns
 from study.compare import compare
 from study.comparison_report import keep_comparison, kept_verdicts
 from study.config import DataConfig, StudyConfig
-from study.errors import ConfigError, JobError, in_one_line
+from study.errors import ConfigError, JobError, hidden, in_one_line
 from study.identity import digest
 from study.job import Job
 from study.members import Members
@@ -159,7 +159,7 @@ def _about(jobs: Sequence[Planned], study: Study | None, config: StudyConfig) ->
         "params": {key.lstrip("+"): ",".join(values) for key, values in swept.items()},
         "data": [],
         "members": hashes,
-        "overrides": [list(job.combination.overrides) for job in jobs],
+        "overrides": [[hidden(own) for own in job.combination.overrides] for job in jobs],
     }
 
 
