@@ -164,7 +164,7 @@ def sync(arguments: Sequence[str]) -> None:
             except Exception as error:  # whatever a store, a network or a client library may throw
                 failures.append(f"{record.config_hash} was not uploaded: {in_one_line(error, 300)}")
     if not failures:
-        for sweep in sweeps:
+        for sweep in (own for own in sweeps if own.holds("run.json")):
             members = [Record.at(config.output_dir, name) for name in sweep.read_json("run.json")["members"]]
             tracker.link(sweep, [member for member in members if member.mirrored()])
     print(f"{mirrored} runs mirrored to {tracker.address()}, {busy} still running")

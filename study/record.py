@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from study.errors import ConfigError
 from study.files import link_atomically, locked, write_atomically
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,13 @@ class Record:
 
     @classmethod
     def at(cls, output_dir: str | Path, name: str, folder: str = RUNS) -> "Record":
-        """The record of that name in a folder of `output_dir`; it need not exist yet."""
+        """The record of that name in a folder of `output_dir`; it need not exist yet.
+
+        Raises:
+            ConfigError: if the name, which a server or another record may have given, is none of one folder.
+        """
+        if "/" in name or name in {"", ".", ".."}:
+            raise ConfigError(f"a record in {folder}", "must be named by one folder", name)
         record = cls(Path(output_dir).resolve() / folder / name)
         record.reload()
         return record
@@ -115,10 +122,11 @@ class Record:
         """Read the manifest anew: another process may have written it."""
         file = self.path / MANIFEST
         try:
-            self._manifest = dict(json.loads(file.read_bytes())) if file.exists() else {}
+            listed = dict(json.loads(file.read_bytes())) if file.exists() else {}
         except (ValueError, TypeError):
             log.warning("%s is damaged: everything it listed is made again", file)
-            self._manifest = {}
+            listed = {}
+        self._manifest = {name: checksum for name, checksum in listed.items() if not _leads_out(name)}
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file of the record, and its checksum."""
@@ -255,10 +263,17 @@ class Record:
         return {progress["run_id"] for progress in self.mirrored().values()}
 
     def _file(self, name: str) -> Path:
+        if _leads_out(name):
+            raise DamagedFileError(f"{name!r} is no file within {self.path}")
         return self.path / name
 
     def _write_manifest(self) -> None:
         write_atomically(self.path / MANIFEST, json.dumps(self._manifest, indent=1).encode())
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a file of this name, which may have been read from a file, would not lie within its record."""
+    return not name or name.startswith("/") or ".." in name.split("/")
 
 
 def now() -> int:
