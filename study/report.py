@@ -14,6 +14,7 @@ from study.figures.export import render
 from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
+from study.markdown import fenced, literal
 from study.members import BY_TRAINING
 from study.models import count_parameters
 from study.partner import undrawn
@@ -86,13 +87,18 @@ def pictures(
 def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> str:
     """The report of a run, Markdown: what it reached, what its landscapes measure, whether checks hold."""
     about, values = record.read_json("run.json"), record.latest()
-    lines = [f"# {about['name']}", "", f"Run `{record.config_hash}`, {about['parameters']:,} parameters.", ""]
+    lines = [
+        f"# {literal(about['name'])}",
+        "",
+        f"Run `{record.config_hash}`, {about['parameters']:,} parameters.",
+        "",
+    ]
     if "trained_by" in tags:
         lines += [f"The network was trained by run `{tags['trained_by']}`.", ""]
     if "diverged" in tags:
-        lines += [f"**The training diverged**: {tags['diverged']}. No landscape is drawn of it.", ""]
+        lines += [f"**The training diverged**: {literal(tags['diverged'])}. No landscape is drawn of it.", ""]
     if "checkpoint" in about["tags"]:
-        lines += [f"The weights are those of {about['tags']['checkpoint']}.", ""]
+        lines += [f"The weights are those of {literal(about['tags']['checkpoint'])}.", ""]
     if "partners" in about["tags"]:
         lines += [f"Other solutions that its landscapes are between: {about['tags']['partners']}.", ""]
     if names := undrawn(tags):
@@ -125,7 +131,7 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
     if isinstance(config.measures, FlatnessConfig) and record.holds(file):
         rows = flatness.rows(record.read_json(file), config.measures.names)
         lines += ["## measures", "", *_definitions_table(rows, config.measures), ""]
-    lines += ["## Configuration", "", "```yaml", record.read("config.yaml").decode().rstrip(), "```", ""]
+    lines += ["## Configuration", "", *fenced(record.read("config.yaml").decode(), "yaml"), ""]
     return "\n".join(lines)
 
 

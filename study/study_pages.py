@@ -73,8 +73,8 @@ def summary(verdicts: Mapping[str, pd.DataFrame]) -> str:
             study = f"[`{name}`]({(PAGES / f'{name}.md').as_posix()})" if place == 0 else ""
             rows.append({
                 "study": study,
-                "claim": row["claim"],
-                "the paper's": row["the paper's"],
+                "claim": _words(row["claim"]),
+                "the paper's": _words(row["the paper's"]),
                 "ours": row["effect"],
                 "verdict": row["verdict"],
             })
@@ -147,6 +147,11 @@ def _picture(study: Study, name: str) -> str:
     return f"![{name}]({study.name}/{name}.png)"
 
 
+def _words(text: str) -> str:
+    """A statement, which may hold code but no link."""
+    return text.replace("](", "]\\(")
+
+
 def _smaller(png: bytes) -> bytes:
     """A figure at the size of a page, in few colours."""
     image = Image.open(BytesIO(png)).convert("RGB")
@@ -160,7 +165,8 @@ def _table(frame: pd.DataFrame) -> list[str]:
     """A table, Markdown."""
 
     def row(cells: Sequence[object]) -> str:
-        return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+        shown = [str(cell).replace("|", "\\|").replace("<", "&lt;") for cell in cells]
+        return f"| {' | '.join(shown)} |"
 
     return [row([*frame]), row(["---"] * len(frame.columns)), *map(row, frame.to_numpy().tolist())]
 

@@ -294,7 +294,10 @@ def _name_categories(axes: Axes, values: pd.Series, width: float, *, numeric: bo
     assert figure is not None
     wrapped = [_wrap_name(figure, str(name), 0.9, SMALL_SIZE) for name in distinct]
     longest = max(len(line) for name in wrapped for line in name.splitlines()) * 0.55 * SMALL_SIZE / 72
-    if numeric or longest < 0.9 * width / len(distinct):
+    if numeric:
+        return 0.0
+    if longest < 0.9 * width / len(distinct):
+        axes.set_xticks(range(len(distinct)), labels=[str(name) for name in distinct], parse_math=False)
         return 0.0
     axes.set_xticks(range(len(distinct)), labels=wrapped, rotation=90, parse_math=False)
     return longest

@@ -198,6 +198,8 @@ def compose(
     Returns:
         left, bottom, width and height of the body in figure coordinates.
     """
+    for axis in figure.findobj(Axis):
+        axis.label.set_parse_math(not axis.offsetText.get_visible())  # a factor that is folded in is TeX
     alarm = _words(figure, warning or "", size=LABEL_SIZE, colour=COLOURS.warning, weight="bold")
     head = _words(figure, title, size=TITLE_SIZE, colour=COLOURS.ink)
     foot = _words(figure, caption, size=SMALL_SIZE - 0.5, colour=COLOURS.quiet)
@@ -261,7 +263,8 @@ def fold_offset(axis: Axis, between: str = "  ") -> None:
     formatter.set_locs(list(axis.get_majorticklocs()))
     offset = formatter.get_offset()
     if offset:
-        axis.set_label_text(f"{axis.get_label_text()}{between}({offset.replace(chr(0x2212), '-')})")
+        words = axis.get_label_text().replace("$", r"\$")
+        axis.set_label_text(f"{words}{between}({offset.replace(chr(0x2212), '-')})")
         axis.offsetText.set_visible(False)
 
 
