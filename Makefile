@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test bench lint format reference studies-mini faults pages clean
+.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,15 @@ lint: setup  ## check style, docstrings and types
 format: setup  ## put the code in the house's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: setup  ## look for known weaknesses of what is installed (Error 3: its database is out of reach)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[audit]'
+	@found=$$($(BIN)/python -m pip_audit --local --skip-editable --progress-spinner off --timeout 15 2>&1); \
+	status=$$?; echo "$$found" | grep -v Traceback | tail -40; \
+	if echo "$$found" | grep -qE 'could not be audited|Error|Max retries'; then \
+	  echo "audit: the database of weaknesses could not be reached for all that is installed" >&2; \
+	  [ $$status -eq 1 ] && echo "$$found" | grep -q '^Found ' || exit 3; \
+	fi; exit $$status
 
 reference: setup  ## write the configuration reference into the README
 	$(BIN)/python -m study.reference README.md
