@@ -1,6 +1,6 @@
 """From one minimum to another: θ(α) = θˢ + α (θˡ − θˢ) between the solutions of two runs (Listing 8)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -48,15 +48,6 @@ class Pair:
         """Of its file: both hashes."""
         return f"{self.start.record.config_hash}_{self.end.record.config_hash}"
 
-    def differs_in(self, key: str) -> bool:
-        """Whether the two have different values of a setting, and not by another choice for its section."""
-        start, end = self.start.settings, self.end.settings
-        if key not in start or key not in end:
-            return False
-        choice = choice_key(key, start)
-        alike = choice is None or start[choice] == end.get(choice)
-        return alike and start[key] != end[key]
-
     def told_apart(self, members: Members) -> dict[str, Any]:
         """Both runs, by hash and by every setting in which the members differ: pairs may share a minimum."""
         both = {"start": self.start, "end": self.end}
@@ -76,20 +67,25 @@ def choose_pairs(members: Members, most: int) -> tuple[list[Pair], list[Pair]]:
     2020, section 2). The two ends of a setting's values come first, then neighbours, then the rest; each for
     all seeds before the next. Two runs of one training are no pair.
     """
+    keys = (*members.keys, *members.seeds)
+    settings = [[_setting(run, key) for key in keys] for run in members.runs]  # read once, not once a pair
+    trainings = [run.training_hash for run in members.runs]
+    branched = [run.settings.get(BRANCH_AT) is not None for run in members.runs]
+    places = {key: _places(members, key) for key in keys}
     ranked = []
     for (i, start), (j, end) in combinations(enumerate(members.runs), 2):
-        if start.training_hash == end.training_hash:
+        if trainings[i] == trainings[j]:
             continue
-        pair = Pair(start, end)
-        differing = [key for key in (*members.keys, *members.seeds) if pair.differs_in(key)]
-        if any(run.settings.get(BRANCH_AT) is not None for run in (start, end)):
+        both = zip(keys, settings[i], settings[j], strict=True)
+        differing = [key for key, own, other in both if _differ(own, other)]
+        if branched[i] or branched[j]:
             apart = differing == [BRANCH_SEED]
         elif members.keys:
             apart = len(differing) == 1 and differing[0] in members.keys
         else:
             apart = j == i + 1
         if apart:
-            ranked.append((_rank(members, pair, differing[0]), pair))
+            ranked.append((_rank(*places[differing[0]], i, j), Pair(start, end)))
     pairs = [pair for _place, pair in sorted(ranked, key=lambda entry: entry[0])]
     return pairs[:most], pairs[most:]
 
@@ -176,9 +172,28 @@ def solution_file(run: Member) -> str:
     return checkpoint_name(run.record.read_json(TRAINING)["checkpoints"][-1])
 
 
-def _rank(members: Members, pair: Pair, key: str) -> tuple[int, int]:
+def _setting(run: Member, key: str) -> tuple[Any, Any] | None:
+    """The choice that a setting came with, and its value; None where the run has no such setting."""
+    if key not in run.settings:
+        return None
+    choice = choice_key(key, run.settings)
+    return choice and (choice, run.settings[choice]), run.settings[key]
+
+
+def _differ(own: tuple[Any, Any] | None, other: tuple[Any, Any] | None) -> bool:
+    """Whether two settings have different values, and not by another choice for their section."""
+    return own is not None and other is not None and own[0] == other[0] and own[1] != other[1]
+
+
+def _places(members: Members, key: str) -> tuple[list[int], int]:
+    """Of each run, where its value of a setting comes among all of them; and where the last one comes."""
+    values: dict[str, int] = {}
+    places = [values.setdefault(repr(run.settings.get(key)), len(values)) for run in members.runs]
+    return places, len(values) - 1
+
+
+def _rank(places: Sequence[int], end: int, one: int, other: int) -> tuple[int, int]:
     """How early a pair is chosen: ends of the setting's values, neighbours, others; then by their place."""
-    values = list(dict.fromkeys(repr(run.settings.get(key)) for run in members.runs))
-    first, last = (values.index(repr(run.settings.get(key))) for run in (pair.start, pair.end))
+    first, last = places[one], places[other]
     apart = abs(last - first)
-    return (0 if apart == len(values) - 1 else 1 if apart == 1 else 2), min(first, last)
+    return (0 if apart == end else 1 if apart == 1 else 2), min(first, last)

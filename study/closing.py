@@ -18,6 +18,9 @@ from study.report import closing_table
 from study.run import Outcome
 from study.sweep import SweepOutcome
 
+MOST_ROWS = 60
+"""Runs of a sweep or a comparison that the closing table shows."""
+
 
 def print_run(outcome: Outcome) -> None:
     """The closing table of a run: what was reached, where the figures are, how to see more."""
@@ -61,7 +64,10 @@ def _print_comparison(record: Record, members: Members | None, tracking: str | N
     if members is not None:
         table = members.table()
         shown = ["run", "label", *(name for name in BY_TRAINING if name in table)]
-        print(table[shown].to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        printed = table[shown].head(MOST_ROWS)
+        print(printed.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        if more := len(table) - len(printed):
+            print(f"… and {more:,} more: all of them are in the tables below")
         _print_verdicts(kept_verdicts(record))
         print(f"\ncomparison: {record.path / PAGE}\ntables: {record.path / FOLDER / 'runs.csv'}")
     _print_where(record, tracking)

@@ -14,6 +14,7 @@ from study.analysis.connectivity import barriers
 from study.analysis.over_directions import SPREAD
 from study.analysis.rank import rank_correlation
 from study.between import SPLITS, Pair, choose_pairs, join, why_not
+from study.chosen import MOST_CURVES, choose_runs
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
 from study.curvature import STEM as CURVATURE
@@ -24,7 +25,7 @@ from study.kinds.directed_plane import SPANNED
 from study.kinds.drawing import LineDrawing
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
-from study.left_out import LeftOut
+from study.left_out import MOST_LEFT_OUT, LeftOut
 from study.members import Member, Members
 from study.record import Record
 from study.saved import saved_data
@@ -123,7 +124,7 @@ def _compare_training(result: Comparison) -> None:
     from study.figures.training import training_curve, training_figure
 
     members = result.members
-    curves: dict[str, pd.DataFrame] = {}
+    trained: list[Member] = []
     firsts: dict[str, str] = {}
     runs, left_out = of_one_unit(members, "training")
     for run in runs:
@@ -133,13 +134,18 @@ def _compare_training(result: Comparison) -> None:
             reason = f"the same training as {first}" if first != label else "it has no training of its own"
             left_out.append(LeftOut("training", label, reason))
             continue
-        ended = run.record.read_json(TRAINING)
-        named = [(point.key, point.value, point.step) for point in run.record.metrics()]
-        curves[label] = training_curve(named, ended["updates"], ended["epochs"])
-    if len(curves) > 1:
-        result.left_out += left_out
-        groups = {members.label(run): members.configuration(run) for run in members.runs}
-        caption = f"{_subject(members)}; {len(curves)} trainings, whole splits evaluated after each epoch."
+        trained.append(run)
+    if len(trained) > 1:
+        drawn, words, beyond = choose_runs("training", trained, members, MOST_CURVES)
+        result.left_out += [*left_out, *beyond]
+        curves: dict[str, pd.DataFrame] = {}
+        for run in drawn:
+            ended = run.record.read_json(TRAINING)
+            named = [(point.key, point.value, point.step) for point in run.record.metrics()]
+            curves[members.label(run)] = training_curve(named, ended["updates"], ended["epochs"])
+        groups = {members.label(run): members.configuration(run) for run in drawn}
+        trainings = words.replace("runs", "trainings", 1)
+        caption = f"{_subject(members)}; {trainings}, whole splits evaluated after each epoch."
         result.figures["training"] = training_figure(
             curves, groups, title="Training", caption=caption, loss_unit=runs[0].loss_unit
         )
@@ -183,18 +189,11 @@ def _draw_landscapes(
 ) -> None:
     members = result.members
     kind = KINDS[str(settings["kind"])]
-    drawn = list(runs)
-    most = kind.drawing.most_together
-    if len(drawn) > most:
-        firsts = {members.configuration(run): run for run in reversed(drawn)}
-        drawn = [run for run in drawn if firsts[members.configuration(run)] is run][:most]
-        for run in runs:
-            if run not in drawn:
-                reason = f"a figure holds {most}: the first seed of each configuration is drawn"
-                result.left_out.append(LeftOut(file, members.label(run), reason))
+    drawn, words, left_out = choose_runs(file, runs, members, kind.drawing.most_together)
+    result.left_out += left_out
     landscapes = {members.label(run): run.landscape(name) for run in drawn}
     groups = {members.label(run): members.configuration(run) for run in drawn}
-    caption = f"{_subject(members)}; {shared(settings)}; {len(drawn)} runs, one scale."
+    caption = f"{_subject(members)}; {shared(settings)}; {words}, one scale."
     for suffix, figure in kind.drawing.together(landscapes, groups, kind.title, caption).items():
         result.figures[f"{file}{suffix}"] = figure
     if isinstance(kind.drawing, LineDrawing):
@@ -215,19 +214,22 @@ def _joined(
     members = result.members
     loaded: dict[str, DataSet] = {}
     chosen, beyond = choose_pairs(members, config.pairs)
-    for pair in beyond:
+    reason = f"comparison.pairs is {config.pairs}"
+    for pair in beyond[:MOST_LEFT_OUT]:
         words = f"{members.label(pair.start)} and {members.label(pair.end)}"
-        result.left_out.append(LeftOut("between", words, f"comparison.pairs is {config.pairs}"))
+        result.left_out.append(LeftOut("between", words, reason))
+    if more := len(beyond[MOST_LEFT_OUT:]):
+        result.left_out.append(LeftOut("between", f"{more:,} more pairs", reason))
     for pair in chosen:
         words = f"{members.label(pair.start)} and {members.label(pair.end)}"
-        reason = why_not(pair)
-        if reason is None and pair.start.data_digest not in loaded:
+        hindrance = why_not(pair)
+        if hindrance is None and pair.start.data_digest not in loaded:
             try:
                 loaded = {pair.start.data_digest: build.data_set(saved_data(pair.start.record))}
             except (ValueError, OSError) as error:
-                reason = f"its data cannot be had: {error}"
-        if reason is not None:
-            result.left_out.append(LeftOut("between", words, reason))
+                hindrance = f"its data cannot be had: {error}"
+        if hindrance is not None:
+            result.left_out.append(LeftOut("between", words, hindrance))
             continue
         with progress(f"between {words}") as on_point:
             data = loaded[pair.start.data_digest]

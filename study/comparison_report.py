@@ -17,7 +17,7 @@ from study.figures.export import render
 from study.figures.style import DPI
 from study.figures.verdicts import verdicts_figure
 from study.figures.web_page import web_page
-from study.left_out import LeftOut
+from study.left_out import LeftOut, folded
 from study.record import Record
 from study.replicates import Items
 
@@ -186,7 +186,8 @@ def means(groups: pd.DataFrame) -> pd.DataFrame:
 def _left_out(left_out: list[LeftOut]) -> str:
     if not left_out:
         return "<p>Nothing: every run is in every figure.</p>"
-    frame = pd.DataFrame([{"figure": own.figure, "run": own.run, "reason": own.reason} for own in left_out])
+    rows = [{"figure": own.figure, "run": own.run, "reason": own.reason} for own in folded(left_out)]
+    frame = pd.DataFrame(rows)
     return f'<div class="words">{_table(frame)}</div>'
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from study.analysis.over_directions import replicates
 from study.analysis.paired import Difference, paired_difference
+from study.chosen import MOST_CURVES, evenly
 from study.kinds import KINDS
 from study.landscape.result import Landscape
 from study.left_out import LeftOut
@@ -36,8 +37,14 @@ def compare_differences(
     grouped = _by_replicate(runs, members)
     if len(grouped) < 2:
         return {}, []
-    reference, *_others = grouped
-    pairs, left_out = _paired(name, figure, grouped, members)
+    reference, *others = grouped
+    chosen = evenly(others, MOST_CURVES)
+    reason = f"a figure holds {MOST_CURVES} configurations, evenly spaced in their order"
+    beyond = [LeftOut(figure, words, reason) for words in others if words not in set(chosen)]
+    pairs, left_out = _paired(
+        name, figure, {words: grouped[words] for words in (reference, *chosen)}, members
+    )
+    left_out += beyond
     if not pairs:
         return {}, left_out
     first = next(iter(pairs.values()))[0][0]
@@ -57,7 +64,7 @@ def compare_differences(
         },
         reference,
         title=f"{kind.title}: differences",
-        caption=f"{subject}; {_words(found, reference, first)}.",
+        caption=f"{subject}; {_words(found, reference, first)}{_chosen(chosen, others)}.",
         parameter_label=label,
         loss_unit=first.loss_unit,
         guides=[at for point in first.points.values() for at in point.coordinates],
@@ -101,6 +108,12 @@ def _paired(
 def _share_axis(line: Landscape, other: Landscape) -> bool:
     (own,), (others,) = line.axes.values(), other.axes.values()
     return np.array_equal(own, others)
+
+
+def _chosen(drawn: Sequence[str], others: Sequence[str]) -> str:
+    """For a caption: how many of how many configurations are drawn; nothing where it is all of them."""
+    left = len(drawn) < len(others)
+    return f"; {len(drawn)} of {len(others):,} configurations, evenly spaced in their order" if left else ""
 
 
 def _words(found: dict[str, dict[str, Difference]], reference: str, first: Landscape) -> str:

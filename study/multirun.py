@@ -1,18 +1,19 @@
 """A multirun: from Hydra's overrides to its jobs, and those jobs through Hydra's launcher."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks  # private: `HydraContext` must hold one, if empty
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from study.doors import check_overrides, check_section
 from study.errors import ConfigError
@@ -24,19 +25,91 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 Task = Callable[[DictConfig], object]
 
 
+class Composer:
+    """Composes the jobs of a multirun; those that differ in plain values alone share the rest.
+
+    Hydra reads and merges every file anew for each job. Its value overrides come after all choices, so where
+    no other override speaks of the same key, setting a value is the same as composing with it.
+
+    Args:
+        hydras: overrides of Hydra's own section, the same in all jobs.
+        values: by key, all other overrides, as jobs combine them.
+    """
+
+    def __init__(self, hydras: Sequence[str], values: Mapping[str, Sequence[str]]) -> None:
+        self._hydras = list(hydras)
+        swept = [key for key, own in values.items() if len(own) > 1 and not _is_group(key)]
+        self._alone = {
+            key
+            for key in swept
+            if not any(_overlap(key, other) and not _chooses(other, own) for other, own in values.items())
+        }
+        self._values: dict[str, tuple[str, object] | None] = {}
+        self._shared: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+
+    def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        """The configuration of a job, and Hydra's own section: until the next job is composed."""
+        values = [own for override in overrides if (own := self._value(override)) is not None]
+        rest = tuple(override for override in overrides if self._value(override) is None)
+        if rest not in self._shared:
+            self._shared[rest] = self._composed(rest)
+        config, hydra = self._shared[rest]
+        if not all(_is_value(config, key) for key, _value in values):
+            return self._composed(overrides)
+        try:
+            for key, value in values:
+                OmegaConf.update(config, key, value, merge=True)
+        except OmegaConfBaseException:
+            del self._shared[rest]
+            return self._composed(overrides)  # it says what is wrong
+        hydra.overrides.task = list(overrides)
+        return config, hydra
+
+    def _composed(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        config = _composed([*self._hydras, *overrides])
+        hydra = config.hydra
+        with open_dict(config):
+            del config["hydra"]
+        return config, hydra
+
+    def _value(self, override: str) -> tuple[str, object] | None:
+        """The key and the value that an override sets, where it does no more than that."""
+        if override not in self._values:
+            key, _, _text = override.partition("=")
+            self._values[override] = self._read(override) if key in self._alone else None
+        return self._values[override]
+
+    def _read(self, override: str) -> tuple[str, object] | None:
+        (parsed,) = _parsed([override])
+        key, value = parsed.key_or_group, parsed.value()
+        plain = value is None or isinstance(value, bool | int | float | str)
+        if parsed.type is not OverrideType.CHANGE or parsed.package is not None or not plain:
+            return None
+        if isinstance(value, str) and "${" in value:
+            return None
+        return key, value
+
+
 @dataclass(frozen=True)
 class Combination:
     """One job of a multirun.
 
     Attributes:
         overrides: that give its configuration.
-        config: so composed.
-        hydra: Hydra's own section of it.
     """
 
     overrides: tuple[str, ...]
-    config: DictConfig
-    hydra: DictConfig
+    _composer: Composer = field(repr=False, compare=False)
+
+    @property
+    def config(self) -> DictConfig:
+        """So composed; it is this job's until another is composed."""
+        return self._composer.compose(self.overrides)[0]
+
+    @property
+    def hydra(self) -> DictConfig:
+        """Hydra's own section of it: its overrides and choices."""
+        return self._composer.compose(self.overrides)[1]
 
 
 @dataclass(frozen=True)
@@ -57,7 +130,7 @@ class Multirun:
     @classmethod
     @contextmanager
     def open(cls, overrides: Sequence[str]) -> Iterator["Multirun"]:
-        """Expand `overrides` to every combination and compose each of them; Hydra is ready within.
+        """Expand `overrides` to every combination; Hydra is ready to compose each of them within.
 
         Raises:
             ConfigError: for a sweep that is no list of values, another sweeper than Hydra's basic one, or
@@ -69,15 +142,11 @@ class Multirun:
             if shared.hydra.sweeper["_target_"] != BASIC_SWEEPER:
                 chosen = shared.hydra.runtime.choices["hydra/sweeper"]
                 raise ConfigError("hydra/sweeper", "must be basic", chosen)
-            combinations = []
-            for job in _jobs(parsed, shared):
-                config = _composed([*_hydras(parsed), *job])
-                hydra = config.hydra
-                with open_dict(config):
-                    del config["hydra"]
-                combinations.append(Combination(job, config, hydra))
+            values = _job_values(parsed, shared)
+            composer = Composer(_hydras(parsed), values)
+            combinations = tuple(Combination(job, composer) for job in product(*values.values()))
             choices = shared.hydra.runtime.choices
-            yield cls(tuple(combinations), chosen_study(choices), choices["hydra/launcher"], shared)
+            yield cls(combinations, chosen_study(choices), choices["hydra/launcher"], shared)
 
     def launch(self, combinations: Sequence[Combination], task: Task) -> None:
         """Have Hydra's launcher run `task` on the configuration of each combination.
@@ -102,7 +171,7 @@ def jobs_of(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """
     with initialize_config_dir(version_base="1.3", config_dir=str(prepare_hydra())):
         parsed = _parsed(overrides)
-        return _jobs(parsed, _shared_config(parsed))
+        return list(product(*_job_values(parsed, _shared_config(parsed)).values()))
 
 
 def is_multirun(overrides: Sequence[str]) -> bool:
@@ -132,12 +201,39 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def _jobs(parsed: Sequence[Override], shared: DictConfig) -> list[tuple[str, ...]]:
-    """Every combination of the values that are swept; a key that is swept for nothing is taken out."""
+def _job_values(parsed: Sequence[Override], shared: DictConfig) -> dict[str, list[str]]:
+    """By key, the overrides that jobs combine; a key that is swept for nothing is taken out."""
     own = [given for given in parsed if not _is_hydras(given)]
     swept = shared.hydra.sweeper.params or {}
     params = [f"{key}={value}" for key, value in swept.items() if value]
-    return list(product(*_values([*_parsed(params), *own]).values()))
+    return _values([*_parsed(params), *own])
+
+
+def _is_group(key: str) -> bool:
+    return bool(GlobalHydra.instance().config_loader().get_group_options(key))
+
+
+def _chooses(key: str, overrides: Sequence[str]) -> bool:
+    """Whether overrides of a key choose files of a group: Hydra reads these before any value is set."""
+    mappings = any(word.partition("=")[2].lstrip().startswith("{") for word in overrides)
+    return not mappings and _is_group(key.lstrip("+~").partition("@")[0])
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether two keys are not one, and an override of the one may change what the other sets."""
+    one, two = (words.lstrip("+~").partition("@")[0].replace("/", ".") for words in (key, other))
+    nested = f"{one}.".startswith(f"{two}.") or f"{two}.".startswith(f"{one}.")
+    return key != other and nested
+
+
+def _is_value(config: DictConfig, key: str) -> bool:
+    """Whether a configuration has a plain value there, or none yet."""
+    above, _, last = key.rpartition(".")
+    section = OmegaConf.select(config, above) if above else config
+    if not isinstance(section, DictConfig) or OmegaConf.is_interpolation(section, last):
+        return False
+    missing = OmegaConf.is_missing(section, last)
+    return missing or (last in section and not OmegaConf.is_config(section[last]))
 
 
 def _is_hydras(given: Override) -> bool:

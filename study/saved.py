@@ -1,7 +1,10 @@
 """A run's configuration as its record kept it, read back as dataclasses: to build its objects once more."""
 
+import copy
+import re
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
@@ -21,7 +24,7 @@ def saved_data(record: Record) -> DataConfig:
     Raises:
         ValueError: if the record is of another version of this project.
     """
-    tree = _tree(record)["data"]
+    tree = _section(record, "data")
     if "augmentation" in tree:
         tree["augmentation"] = _filled(AugmentationConfig, tree["augmentation"], record)
     return _filled(_schema(DataConfig, tree["name"]), tree, record)
@@ -33,7 +36,7 @@ def saved_model(record: Record) -> ModelConfig:
     Raises:
         ValueError: if the record is of another version of this project.
     """
-    tree = _tree(record)["model"]
+    tree = _section(record, "model")
     return _filled(MODELS[tree["name"]], tree, record)
 
 
@@ -44,7 +47,7 @@ def saved_landscapes(record: Record) -> dict[str, LandscapeConfig]:
         ValueError: if the record is of another version of this project.
     """
     found = {}
-    for name, tree in _tree(record)["landscape"].items():
+    for name, tree in _section(record, "landscape").items():
         found[name] = _filled(KINDS[tree["kind"]].schema, {**later(tree["kind"]), **tree}, record)
     return found
 
@@ -55,10 +58,23 @@ def later(kind: str) -> dict[str, Any]:
     return {key: value for key, value in LATER.items() if key in names}
 
 
-def _tree(record: Record) -> dict[str, Any]:
-    tree = OmegaConf.to_container(OmegaConf.create(record.read("config.yaml").decode()))
+def _section(record: Record, name: str) -> dict[str, Any]:
+    """A section of the configuration, read by itself: the runs of a sweep share the text of most of them."""
+    text = record.read("config.yaml").decode()
+    found = re.search(rf"^{name}:.*\n(?:(?:[ -].*)?\n)*", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{record.path} was written by another version: its configuration has no {name}")
+    return copy.deepcopy(_parsed(found[0]))
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> dict[str, Any]:
+    """The one section of a text in YAML."""
+    tree = OmegaConf.to_container(OmegaConf.create(text))
     assert isinstance(tree, dict)
-    return {str(name): section for name, section in tree.items()}
+    (section,) = tree.values()
+    assert isinstance(section, dict)
+    return {str(name): own for name, own in section.items()}
 
 
 def _schema(base: type[Section], name: str) -> type[Section]:

@@ -30,6 +30,7 @@ from study.training.data import DataSet
 
 PATIENCE = 20.0  # seconds that an interrupted sweep waits for the processes of its jobs to end
 LONGEST_TAG = 5000  # characters
+MOST_NAMED = 20  # values of a key that the name of a sweep holds
 MOST_DEATHS_ALONE = 2  # of the process of one job, before it is given up
 SETTINGS = "comparison.json"  # in a sweep's record: what its comparison was made with
 
@@ -115,8 +116,9 @@ def check_all(combinations: Sequence[Combination]) -> list[Planned]:
 
     planned: dict[str, Planned] = {}
     for combination in combinations:
+        composed, hydra = combination.config, combination.hydra
         try:
-            config, choices = resolved(combination.config, combination.hydra)
+            config, choices = resolved(composed, hydra)
             prepared = prepare(config, choices, load)
         except (ValueError, OSError) as error:
             raise JobError(combination.overrides, error) from error
@@ -141,7 +143,7 @@ def _about(jobs: Sequence[Planned], study: Study | None, config: StudyConfig) ->
     """What the sweep is, for its record and its mirror."""
     hashes = [job.record.config_hash for job in jobs]
     swept = _swept(jobs)
-    words = [f"{key.lstrip('+').rpartition('.')[2]} {','.join(values)}" for key, values in swept.items()]
+    words = [f"{key.lstrip('+').rpartition('.')[2]} {_in_short(values)}" for key, values in swept.items()]
     name = " · ".join([study.title if study else "sweep", *words])
     members = ", ".join(hashes)
     if len(members) > LONGEST_TAG:
@@ -171,6 +173,13 @@ def _swept(jobs: Sequence[Planned]) -> dict[str, list[str]]:
             key, _, value = override.partition("=")
             values.setdefault(key, {})[value] = None
     return {key: list(own) for key, own in values.items() if len(own) > 1}
+
+
+def _in_short(values: Sequence[str]) -> str:
+    """The values of a swept key for a name; of many, the first and the last."""
+    if len(values) <= MOST_NAMED:
+        return ",".join(values)
+    return f"{values[0]}…{values[-1]} ({len(values):,} values)"
 
 
 def _named(jobs: Sequence[Planned]) -> Iterator[tuple[Planned, str]]:

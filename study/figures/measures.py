@@ -20,22 +20,19 @@ from study.figures.panels import (
     hide_labels,
     looks,
     name_panel,
+    named,
     panel_grid,
     value_range,
 )
 from study.figures.scale import labels, spans_decades
-from study.figures.style import (
-    COLOURS,
-    LABEL_SIZE,
-    SMALL_SIZE,
-    fold_offset,
-    styled,
-    wrap,
-)
+from study.figures.style import COLOURS, LABEL_SIZE, SMALL_SIZE, fold_offset, styled, wrap
 from study.landscape.result import NATS
 
 FEW = 8
 """So many numeric values have a tick each."""
+
+MOST_TICKS = 24
+"""So many categories of a panel are named."""
 
 FEWEST = 3
 """Runs below which a configuration's interval is not drawn: at two, Student's t alone is 12.7."""
@@ -263,12 +260,14 @@ def _limits(values: np.ndarray, *, log: bool, room: bool) -> tuple[float, float]
 
 def _configurations(key: str, look: Looks) -> list[Artist]:
     """The legend's entries for the values of a key, which stands before what is not words of its own."""
-    return [
+    kept, notes = named(look)
+    entries = [
         Line2D(
             [], [], linestyle="none", markersize=4.0, label=name if " " in name else f"{key} {name}", **own
         )
-        for name, own in look.items()
+        for name, own in kept.items()
     ]
+    return [*entries, *notes]
 
 
 def _not_finite(table: pd.DataFrame, marker: str) -> list[Artist]:
@@ -299,7 +298,8 @@ def _name_categories(axes: Axes, values: pd.Series, width: float, *, numeric: bo
     if longest < 0.9 * width / len(distinct):
         axes.set_xticks(range(len(distinct)), labels=[str(name) for name in distinct], parse_math=False)
         return 0.0
-    axes.set_xticks(range(len(distinct)), labels=wrapped, rotation=90, parse_math=False)
+    every = -(-len(distinct) // MOST_TICKS)  # of many, some: they would cover one another
+    axes.set_xticks(range(len(distinct))[::every], labels=wrapped[::every], rotation=90, parse_math=False)
     return longest
 
 

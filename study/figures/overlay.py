@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter
 
-from study.figures.panels import Looks, value_range
+from study.figures.panels import Looks, named, value_range
 from study.figures.scale import spans_decades
 from study.figures.style import COLOURS, MARKERS, fold_offset
 
@@ -90,14 +90,15 @@ def draw_curve(
 
 def legend_entries(look: Looks, strokes: Mapping[str, Any]) -> list[Artist]:
     """The legend's entries for configurations, and for splits, by the name of each with its stroke."""
+    kept, notes = named(look)
     configurations = [
-        Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in look.items()
+        Line2D([], [], label=name, linewidth=1.0, markersize=3.0, **own) for name, own in kept.items()
     ]
     splits = [
         Line2D([], [], label=name, color=COLOURS.ink, linewidth=1.0, linestyle=stroke)
         for name, stroke in strokes.items()
     ]
-    return [*configurations, *splits]
+    return [*configurations, *notes, *splits]
 
 
 def check_runs(name: str, runs: Mapping[str, object], groups: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from study.figures.style import MARKERS, PAD, SMALL_SIZE, WIDTH, Manner, compose, new_figure, wrap
 from study.landscape.result import Landscape
@@ -23,6 +24,9 @@ PANELS = Manner(space=(0.05, 0.03), columns=None, passes=3)
 CATEGORIES = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#999999")
 """Colours of up to eight configurations: Okabe and Ito 2008, with grey for their yellow, too pale to read."""
 
+MOST_NAMED, NAMED = 40, 12
+"""Up to so many configurations have an entry each in a legend; of more, so many have."""
+
 Looks = dict[str, dict[str, Any]]
 """Colour and marker by name."""
 
@@ -34,6 +38,16 @@ def looks(names: Sequence[str]) -> Looks:
     colours = CATEGORIES if len(distinct) <= len(CATEGORIES) else ramp
     chosen = zip(distinct, colours, cycle(MARKERS), strict=False)
     return {name: {"color": colour, "marker": marker} for name, colour, marker in chosen}
+
+
+def named(look: Looks) -> tuple[Looks, list[Artist]]:
+    """The configurations that a legend names: of many, some from the first to the last, with a note."""
+    if len(look) <= MOST_NAMED:
+        return look, []
+    kept = [round(place * (len(look) - 1) / (NAMED - 1)) for place in range(NAMED)]
+    names = [name for at, name in enumerate(look) if at in kept]
+    label = f"{NAMED} of {len(look):,} are named; colours, dark to light, in their order"
+    return {name: look[name] for name in names}, [Line2D([], [], linestyle="none", label=label)]
 
 
 def panel_grid(count: int, columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:

@@ -121,12 +121,19 @@ class MlflowTracker:
         """Put the runs of records below the run of `parent`, all of them mirrored before."""
         client = self._open()
         above = parent.mirrored().get(self.address(), {}).get("run_id")
-        ids = [member.mirrored().get(self.address(), {}).get("run_id") for member in members]
-        if above is None or None in ids:
+        progress = [member.mirrored().get(self.address(), {}) for member in members]
+        if above is None or not all(progress):
             return False
-        for run_id in ids:
-            client.set_tag(run_id, MLFLOW_PARENT_RUN_ID, above)
-            client.set_tag(run_id, "sweep", parent.config_hash)
+        for member, own in zip(members, progress, strict=True):
+            if own.get("parent") == above:
+                continue
+            client.set_tag(own["run_id"], MLFLOW_PARENT_RUN_ID, above)
+            client.set_tag(own["run_id"], "sweep", parent.config_hash)
+            with member.lock(wait=False) as held:  # whoever holds it writes the same file
+                if held:
+                    now = member.mirrored().get(self.address(), {})
+                    if now.get("run_id") == own["run_id"]:
+                        member.set_mirrored(self.address(), {**now, "parent": above})
         return True
 
     def search(self, words: str) -> list[str]:
