@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000, help="finished runs below one parent")
     parser.add_argument("--rates", type=int, default=20, help="configurations among them, the rest are seeds")
     parser.add_argument("--points", type=int, default=501, help="points along each axis of the large plane")
+    parser.add_argument("--every-point", action="store_true", help="evaluate it without a tolerance, too")
     parser.add_argument("--processes", type=int, default=16, help="that work on one store at once")
     parser.add_argument("--only", choices=PARTS, nargs="*", default=list(PARTS), help="parts to measure")
     parser.add_argument("--folder", type=Path, help="where all is kept; else it is removed")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks  # private: `HydraContext` must hold one, if empty
@@ -46,9 +47,15 @@ class Composer:
         }
         self._values: dict[str, tuple[str, object] | None] = {}
         self._shared: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+        self._last: tuple[Sequence[str] | None, Any] = (None, None)
 
     def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         """The configuration of a job, and Hydra's own section: until the next job is composed."""
+        if overrides != self._last[0]:
+            self._last = (overrides, self._own(overrides))
+        return self._last[1]
+
+    def _own(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         values = [own for override in overrides if (own := self._value(override)) is not None]
         rest = tuple(override for override in overrides if self._value(override) is None)
         if rest not in self._shared:

@@ -1,6 +1,7 @@
 """Landscapes as self-contained web pages: turned, zoomed and read off under the pointer."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -11,6 +12,9 @@ from study.figures.quantity import Value
 from study.figures.style import COLOURS, GREEK
 from study.figures.web_page import web_page
 from study.landscape.result import Landscape
+
+MOST = 251
+"""Points along an axis that a page of a plane shows: 501 would be 50 MB, and a browser turns them slowly."""
 
 _STYLE = f"""h1 {{ font-size: 1.15em; font-weight: normal; }}
 p {{ color: {COLOURS.quiet}; font-size: 0.85em; overflow-wrap: anywhere; }}
@@ -32,7 +36,8 @@ def interactive_page(
 
     A plane is a surface in three dimensions beside its contours, or above them in a narrow window; a line is
     curves of loss and accuracy. Buttons choose the value, its scale and the split. Under the pointer:
-    coordinates, loss, accuracy and status.
+    coordinates, loss, accuracy and status. Of a plane with many points, some are shown, and the caption says
+    which: a browser turns no more, and every point is in the table beside the page.
 
     Args:
         landscape: over a line, or over a plane of at least 2 by 2 points.
@@ -51,7 +56,11 @@ def interactive_page(
     if len(landscape.shape) == 1:
         figure, script = line_curves(landscape, axis_labels, others), None
     elif len(landscape.shape) == 2 and min(landscape.shape) >= 2:
-        figure, script = plane_views(landscape, axis_labels, values, path), arrange_panels()
+        shown = thinned(landscape)
+        if shown.shape != landscape.shape:
+            few, many = (" × ".join(map(str, own.shape)) for own in (shown, landscape))
+            caption = f"{caption} This page shows {few} of the {many} points."
+        figure, script = plane_views(shown, axis_labels, values, path), arrange_panels()
     else:
         raise ValueError(
             f"landscape must be a line or a plane of at least 2 by 2 points, got shape {landscape.shape}"
@@ -74,3 +83,19 @@ def interactive_page(
     if warning:
         parts.insert(0, f'<p class="warning">{escape(warning)}</p>')
     return web_page(title, "\n".join(parts), style=_STYLE, width=80)
+
+
+def thinned(plane: Landscape) -> Landscape:
+    """A plane with at most `MOST` points along each axis: every so many of its own, and both ends."""
+    kept = [np.arange(size) for size in plane.shape]
+    kept = [np.union1d(own[:: -(-(len(own) - 1) // (MOST - 1))], own[-1:]) for own in kept]
+    if all(len(own) == size for own, size in zip(kept, plane.shape, strict=True)):
+        return plane
+    cells = np.ix_(*kept)
+    return replace(
+        plane,
+        axes={name: axis[own] for (name, axis), own in zip(plane.axes.items(), kept, strict=True)},
+        values={name: array[cells] for name, array in plane.values.items()},
+        status=plane.status[cells],
+        example_losses={},
+    )
