@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit
+.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit load
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ bench: setup  ## time peers, engine and adaptive evaluation: make bench MNIST=FO
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.sampling --root "$(MNIST)"
 	$(BIN)/python -m benchmarks --root "$(MNIST)"
+
+load: setup  ## measure a thousand runs, a 501 × 501 plane, 16 processes at once (15 minutes, 12 GB)
+	$(BIN)/python -m benchmarks.load --json outputs/load.json
 
 lint: setup  ## check style, docstrings and types
 	$(BIN)/ruff check .

@@ -59,20 +59,20 @@ class Composer:
         values = [own for override in overrides if (own := self._value(override)) is not None]
         rest = tuple(override for override in overrides if self._value(override) is None)
         if rest not in self._shared:
-            self._shared[rest] = self._composed(rest)
+            self._shared[rest] = self._apart(rest)
         config, hydra = self._shared[rest]
         if not all(_is_value(config, key) for key, _value in values):
-            return self._composed(overrides)
+            return self._apart(overrides)
         try:
             for key, value in values:
                 OmegaConf.update(config, key, value, merge=True)
         except OmegaConfBaseException:
             del self._shared[rest]
-            return self._composed(overrides)  # it says what is wrong
+            return self._apart(overrides)  # it says what is wrong
         hydra.overrides.task = list(overrides)
         return config, hydra
 
-    def _composed(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+    def _apart(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         config = _composed([*self._hydras, *overrides])
         hydra = config.hydra
         with open_dict(config):
