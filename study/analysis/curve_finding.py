@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from study.landscape.curve import FORMS, Form, curve_coefficients
+from study.landscape.losses import Loss
+from study.landscape.network import call_with
 from study.landscape.statistics import gathering
-from study.landscape.task import Loss, evaluating
+from study.landscape.task import evaluating
 from study.landscape.weights import Layout, Weights
 
 
@@ -88,7 +89,7 @@ def find_curve(
             chosen = next(batches).to(inputs.device)
             first, middle, last = curve_coefficients(form, t)
             flat = middle * bend + (first * start.flat + last * end.flat)
-            outputs = functional_call(model, {**start.layout.views(flat), **buffers}, (inputs[chosen],))
+            outputs = call_with(model, {**start.layout.views(flat), **buffers}, inputs[chosen])
             value = loss(outputs, targets[chosen]).mean()
             losses[step] = value.item()
             if not isfinite(losses[step]):

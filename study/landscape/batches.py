@@ -1,7 +1,7 @@
 """Examples held in memory, and the micro-batches in which they are read."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,10 +60,15 @@ class ResidentData:
             name: of the split, for messages.
 
         Raises:
-            ValueError: if there is no batch or no example, or a batch is no such pair.
+            ValueError: if there is no batch or no example, fewer batches than `len(batches)` says, or a batch
+                is no such pair.
         """
         with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the caller's generator
             pairs = [_pair(batch, name) for batch in batches]
+        promised = len(batches) if isinstance(batches, Sized) else 0  # of batches; some count examples
+        if 0 < len(pairs) < promised != sum(_count(pair, name) for pair in pairs):
+            given = f"it ended after {len(pairs)}"
+            raise ValueError(f"{name} must give the {promised} batches that its length says, {given}")
         pairs = [pair for pair in pairs if _count(pair, name) > 0]
         if not pairs:
             raise ValueError(f"{name} must hold at least one example, it is empty")
@@ -140,6 +145,8 @@ def _pair(batch: Any, name: str) -> tuple[Any, Any]:
         raise ValueError(
             f"each batch of {name} must hold tensors, got NumPy arrays: torch.from_numpy makes them"
         )
+    if any(leaf.is_meta for leaf in _leaves(tuple(batch))):
+        raise ValueError(f"each batch of {name} must hold data, got tensors on the device meta")
     return batch[0], batch[1]
 
 

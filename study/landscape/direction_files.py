@@ -51,7 +51,7 @@ def load_direction(path: str | os.PathLike[str], layout: Layout) -> Direction:
 
     Raises:
         ValueError: naming the file, and the first tensor that is missing, of another shape, not
-            floating-point, not finite or of no parameter.
+            floating-point, not finite or of no parameter; or if all entries are zero.
     """
     where = Path(path)
     try:
@@ -75,6 +75,8 @@ def load_direction(path: str | os.PathLike[str], layout: Layout) -> Direction:
     for name in tensors:
         if name not in known:
             raise ValueError(f"{where} must hold one tensor for each parameter, {name!r} is of none")
+    if not any(tensor.any() for tensor in tensors.values()):
+        raise ValueError(f"{where} must hold a direction, every entry is zero")
     told = _metadata(content).get(_PROVENANCE)
     return Direction(
         flat=layout.flatten(tensors),

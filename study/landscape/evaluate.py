@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from study.landscape.evaluator import Measured
 from study.landscape.executors import Executor, Mapper, Serial, for_few
 from study.landscape.geometry import BatchStatistics, Geometry
 from study.landscape.grid import Coordinates, Grid
+from study.landscape.losses import Loss
 from study.landscape.network import is_out_of_memory
 from study.landscape.plan import Precision
 from study.landscape.refine import FLOOR, refine
@@ -23,7 +24,7 @@ from study.landscape.result import NATS, Landscape, Point, is_loss
 from study.landscape.store import FoundPoints, PointStore
 from study.landscape.surface import Surface
 from study.landscape.survey import Survey
-from study.landscape.task import NO_MEMORY, Loss, Task
+from study.landscape.task import NO_MEMORY, Task
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ def evaluate(
     """
     if tuple(grid.axes) != geometry.axes:
         raise ValueError(f"the grid must have the axes {geometry.axes}, got {tuple(grid.axes)}")
-    if tolerance is not None and not tolerance > 0:
-        raise ValueError(f"tolerance must be above 0, got {tolerance}")
+    if tolerance is not None and not 0 < tolerance < inf:
+        raise ValueError(f"tolerance must be above 0 and finite, got {tolerance}")
     if tolerance is not None and eigenvalues is not None:
         raise ValueError(
             f"tolerance must be None with eigenvalues, which are not interpolated, got {tolerance}"

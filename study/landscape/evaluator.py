@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from study.landscape.batches import ResidentData
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Coordinates
 from study.landscape.linear import OneDnnLinear
-from study.landscape.network import arguments
+from study.landscape.losses import check_labels, check_mean, checked_loss
+from study.landscape.network import call_with, tied_names
 from study.landscape.point import PointWeights
 from study.landscape.statistics import BATCH, recompute
 from study.landscape.task import Task, evaluating
@@ -54,6 +54,8 @@ class Evaluator:
         self._splits = {name: split.placed(plan) for name, split in task.splits.items()}
         self._statistics = task.statistics.placed(plan) if task.statistics is not None else None
         self._weights = PointWeights(task.model, task.layout, plan)
+        self._tied = tied_names(task.model)
+        self._mean_is_checked = False
         self._forward = self._call
         if plan.compile:
             torch.compiler.reset()  # earlier networks count towards the limit of what is compiled
@@ -90,7 +92,7 @@ class Evaluator:
         return self._measure(weights.buffers)[0]
 
     def _check(self, layout: Layout) -> None:
-        if layout != self.task.layout:  # functional_call would silently take the model's own parameters
+        if layout != self.task.layout:  # the model's own parameters would silently be taken
             raise ValueError("the model must have the parameters of the weights, in name, shape and dtype")
 
     @torch.inference_mode()
@@ -136,19 +138,27 @@ class Evaluator:
         for batch in split.micro_batches(self.task.plan):
             here = slice(batch.start, batch.stop)
             for place, outputs in enumerate(self._outputs(parameters, buffers, batch.inputs)):
-                value = checked_loss(self.task.loss(outputs, batch.targets), batch.size)
-                per_example = per_example and value.ndim > 0
-                losses[place, here] = value
                 if correct is not None and _is_classification(outputs, batch.targets):
+                    check_labels(batch.targets, batch.start)
                     correct[place, here] = (outputs.argmax(dim=1) == batch.targets).double()
                 else:
                     correct = None
+                losses[place, here] = value = self._loss(outputs, batch.targets, batch.size)
+                per_example = per_example and value.ndim > 0
         if split.version != version:
             raise ValueError(
-                "the model must write to its inputs always or never, it did so for some examples"
+                "the model must write to its inputs always or never, and the loss to no target: some changed"
             )
         right = correct.cpu().numpy() if correct is not None else [None] * count
         return [(own, hit, per_example) for own, hit in zip(losses.cpu().numpy(), right, strict=True)]
+
+    def _loss(self, outputs: Any, targets: Any, examples: int) -> Tensor:
+        """The loss of each example, or the mean of them, which the first is seen to be."""
+        value = checked_loss(self.task.loss(outputs, targets), examples)
+        if value.ndim == 0 and not self._mean_is_checked:
+            check_mean(self.task.loss, outputs, targets, value)
+            self._mean_is_checked = True
+        return value
 
     def _outputs(
         self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any
@@ -164,12 +174,12 @@ class Evaluator:
             yield tree_map(_widened, outputs) if self.task.plan.precision != "float32" else outputs
 
     def _call(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any) -> Any:
-        return functional_call(self.task.model, {**parameters, **buffers}, *arguments(inputs))
+        return call_with(self.task.model, {**parameters, **buffers}, inputs, self._tied)
 
     def _gather(self, state: dict[str, Tensor]) -> None:
         assert self._statistics is not None
         for batch in self._statistics.micro_batches(replace(self.task.plan, micro_batch=BATCH)):
-            functional_call(self.task.model, state, *arguments(batch.inputs))
+            call_with(self.task.model, state, batch.inputs, self._tied)
 
     def _linear(self) -> AbstractContextManager[Any]:
         return OneDnnLinear() if self.task.plan.linear_by_onednn else nullcontext()
@@ -209,20 +219,6 @@ def _means(
     return {name: value if value == value else float("nan") for name, value in measured.items()}  # one NaN
 
 
-def checked_loss(value: Any, examples: int) -> Tensor:
-    """The loss of each example, or the batch's mean.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    if not isinstance(value, Tensor) or value.shape not in {(), (examples,)}:
-        raise ValueError(
-            f"the loss must be a scalar or have shape ({examples},), one value an example, got "
-            + (f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__)
-        )
-    return value
-
-
 def _is_classification(outputs: Any, targets: Any) -> bool:
     return (
         isinstance(outputs, Tensor)
@@ -231,6 +227,7 @@ def _is_classification(outputs: Any, targets: Any) -> bool:
         and outputs.shape[1] > 1
         and targets.ndim == 1
         and not targets.is_floating_point()
+        and len(outputs) == len(targets)
     )
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.func import jvp
 
-from study.landscape.evaluator import checked_loss
-from study.landscape.network import Probe
+from study.landscape.losses import Loss, checked_loss
+from study.landscape.network import Probe, call_with
 from study.landscape.plan import SMALLEST
-from study.landscape.task import Loss, evaluating
+from study.landscape.task import evaluating
 from study.landscape.weights import Layout, Weights
 
 PASS_BYTES = 2**22
@@ -109,9 +109,7 @@ class Objective:
             def losses(
                 named: dict[str, Tensor], inputs: Tensor = inputs, targets: Tensor = targets
             ) -> Tensor:
-                value = checked_loss(
-                    self.loss(functional_call(model, named, (inputs,)), targets), len(targets)
-                )
+                value = checked_loss(self.loss(call_with(model, named, inputs), targets), len(targets))
                 if not value.ndim:
                     raise ValueError("the loss must give one value for each example, it gives their mean")
                 return value

@@ -44,4 +44,5 @@ def _is_taken(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool
         own.dtype == torch.float32 and own.device.type == "cpu" and own.layout == torch.strided
         for own in given
     )
-    return dense and input.ndim > 1 and weight.ndim == 2 and input.numel() > 0 and not input.requires_grad
+    fits = input.ndim > 1 and weight.ndim == 2 and input.shape[-1] == weight.shape[1]
+    return dense and fits and input.numel() > 0 and not input.requires_grad

@@ -1,5 +1,6 @@
 """A network as it is called, and what it does with a few examples."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,9 @@ class Probe:
         Args:
             model: in evaluation mode.
             example: inputs of one or two examples, as the model is called with.
+
+        Raises:
+            ValueError: if the model changes its parameters, or gives other outputs when it is called again.
         """
         device = next(model.parameters()).device
         own = tree_map(lambda leaf: leaf.to(device, copy=True) if isinstance(leaf, Tensor) else leaf, example)
@@ -48,7 +52,12 @@ class Probe:
             if is_out_of_memory(error):
                 raise
             refused = True
-        return cls(*_followed(model, own), reads_channels_last=bool(filters) and not refused)
+        weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
+        with torch.random.fork_rng(devices=[]):  # what a network draws is the caller's no more
+            first = _call(model, weights, tree_map(_copied, own))
+            activation_bytes, writes_to_inputs, again = _followed(model, weights, own)
+        _check_same(model, weights, first, again)
+        return cls(activation_bytes, writes_to_inputs, reads_channels_last=bool(filters) and not refused)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -75,6 +84,37 @@ def arguments(inputs: Any) -> tuple[Any, ...]:
     return (tuple(inputs),) if isinstance(inputs, tuple | list) else ((inputs,),)
 
 
+def tied_names(model: nn.Module) -> dict[str, str]:
+    """By each further name of a tensor that several layers hold, its first: that of `named_parameters()`."""
+    first: dict[int, str] = {}
+    further = {}
+    for prefix, layer in model.named_modules():
+        for name, tensor in [*layer._parameters.items(), *layer._buffers.items()]:
+            full = f"{prefix}.{name}" if prefix else name
+            if tensor is not None and first.setdefault(id(tensor), full) != full:
+                further[full] = first[id(tensor)]
+    return further
+
+
+def call_with(
+    model: nn.Module, state: Mapping[str, Tensor], inputs: Any, tied: Mapping[str, str] | None = None
+) -> Any:
+    """What a model gives with other parameters and buffers than its own; its own are untouched.
+
+    A layer that is called in several places is put back once. Where `functional_call` ties names itself, it
+    gives such a layer its tensors once a place, and leaves those of the last but one in it.
+
+    Args:
+        model: the model.
+        state: tensors by their names, a tied one by its first.
+        inputs: see `arguments`.
+        tied: the model's `tied_names`, where they are known already.
+    """
+    tied = tied_names(model) if tied is None else tied
+    also = {name: state[own] for name, own in tied.items() if own in state}
+    return functional_call(model, {**state, **also}, *arguments(inputs), tie_weights=False)
+
+
 def in_channels_last(leaf: Any) -> Any:
     """Images, (N, C, H, W), in channels-last memory; anything else as it is."""
     if isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point():
@@ -82,8 +122,37 @@ def in_channels_last(leaf: Any) -> Any:
     return leaf
 
 
-def _followed(model: nn.Module, example: Any) -> tuple[int, bool]:
-    """Activation bytes of an example, and whether the inputs were written to."""
+def _check_same(model: nn.Module, weights: Mapping[str, Tensor], first: Any, again: Any) -> None:
+    """Refuse a network that is another each time it is called: its loss at a point is no number.
+
+    Args:
+        model: the network.
+        weights: copies of its own, that it was called with twice.
+        first: what it gave.
+        again: what it then gave.
+
+    Raises:
+        ValueError: if it changes its parameters, or draws random numbers.
+    """
+    for name, tensor in model.named_parameters():
+        if not torch.allclose(weights[name], tensor.detach(), rtol=0, atol=0, equal_nan=True):
+            raise ValueError(f"the model must leave its parameters as they are when called, {name!r} changes")
+    for one, other in zip(tree_flatten(first)[0], tree_flatten(again)[0], strict=True):
+        if isinstance(one, Tensor) and not same_outputs(one, other):
+            raise ValueError("the model must give the same outputs for the same inputs, it draws them anew")
+
+
+def same_outputs(one: Tensor, other: Tensor) -> bool:
+    """Whether outputs are the same, but for the order in which a device may add."""
+    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf
+
+
+def _followed(model: nn.Module, weights: dict[str, Tensor], example: Any) -> tuple[int, bool, Any]:
+    """Activation bytes of an example, whether the inputs were written to, and the outputs."""
     leaves = [leaf for leaf in tree_flatten(example)[0] if isinstance(leaf, Tensor)]
     before = [leaf._version for leaf in leaves]
     total = sum(leaf.nbytes for leaf in leaves)
@@ -95,15 +164,15 @@ def _followed(model: nn.Module, example: Any) -> tuple[int, bool]:
     layers = [layer for layer in model.modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     try:
-        _call(model, {}, example)
+        outputs = _call(model, weights, example)
     finally:
         for hook in hooks:
             hook.remove()
-    return total // leaves[0].shape[0], [leaf._version for leaf in leaves] != before
+    return total // leaves[0].shape[0], [leaf._version for leaf in leaves] != before, outputs
 
 
 @torch.no_grad()
-def _call(model: nn.Module, parameters: dict[str, Tensor], example: Any) -> None:
+def _call(model: nn.Module, parameters: dict[str, Tensor], example: Any) -> Any:
     """Call a model, which may write to its buffers, with copies of them."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    functional_call(model, {**parameters, **buffers}, *arguments(example))
+    return call_with(model, {**parameters, **buffers}, example)

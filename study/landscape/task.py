@@ -8,18 +8,17 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from study.landscape.batches import Data, ResidentData, read_splits
 from study.landscape.geometry import BATCH_STATISTICS, BatchStatistics
+from study.landscape.losses import Loss
 from study.landscape.network import is_out_of_memory
 from study.landscape.plan import EvaluationPlan, Precision
 from study.landscape.statistics import layers_with_running_statistics
 from study.landscape.weights import Layout
 
 NO_MEMORY = "memory runs out with one example at a time"
-
-Loss = Callable[[Any, Any], Tensor]
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,10 @@ class Layout:
         """The layout of `model`: every floating-point parameter, frozen ones too, a tied one once.
 
         Raises:
-            ValueError: if the model has no such parameter, or one that is complex or not yet initialised.
+            ValueError: if the model is no plain module, or has no such parameter, or one that is complex, not
+                yet initialised, without data, sparse, or in a format that nothing is computed in.
         """
+        _check_plain(model)
         layers = reversed(list(model.modules()))  # a tied parameter is the first's, as is its name
         owners = {id(own): layer for layer in layers for own in layer.parameters(recurse=False)}
         parameters = []
@@ -76,9 +78,18 @@ class Layout:
                 raise ValueError(f"every parameter must be initialised, {name!r} is not: run one batch first")
             if tensor.is_complex():
                 raise ValueError(f"every parameter must be real, {name!r} is {tensor.dtype}")
+            if tensor.is_meta:
+                raise ValueError(f"every parameter must hold data, {name!r} is on the device meta")
+            if tensor.layout != torch.strided:
+                raise ValueError(f"every parameter must be dense, {name!r} is {tensor.layout}")
             if tensor.is_floating_point():
+                if tensor.itemsize < 2:
+                    raise ValueError(f"every parameter must have 16 bits or more, {name!r} is {tensor.dtype}")
                 parameters.append(_describe(name, tensor, owners[id(tensor)]))
-        if not parameters:
+        for name, buffer in model.named_buffers():
+            if buffer.is_meta:
+                raise ValueError(f"every buffer must hold data, {name!r} is on the device meta")
+        if not any(parameter.size for parameter in parameters):
             raise ValueError("the model must have at least one floating-point parameter, it has none")
         return cls(tuple(parameters))
 
@@ -130,6 +141,7 @@ class Weights:
         Raises:
             ValueError: see `Layout.of`.
         """
+        _check_plain(model)
         return cls.from_state(model, {**dict(model.named_parameters()), **dict(model.named_buffers())})
 
     @classmethod
@@ -153,6 +165,8 @@ class Weights:
                 raise ValueError(
                     f"{name!r} must have shape {tuple(tensor.shape)}, got {tuple(state[name].shape)}"
                 )
+            if _sort(state[name]) != _sort(tensor):  # a copy would lose a part of it
+                raise ValueError(f"{name!r} must be {_sort(tensor)}, got {state[name].dtype}")
         moved = {parameter.name for parameter in layout.parameters}
         device = own[layout.parameters[0].name].device
         return cls(
@@ -208,6 +222,28 @@ def check_layouts(checkpoints: Sequence[Weights]) -> None:
                 "checkpoints must have the same parameters, in name, shape and dtype, "
                 f"number {place} differs from the first"
             )
+
+
+def _sort(tensor: Tensor) -> str:
+    if tensor.is_complex():
+        return "complex"
+    return "floating-point" if tensor.is_floating_point() else "integer"
+
+
+def _check_plain(model: nn.Module) -> None:
+    """Refuse what cannot be called with weights that are not its own.
+
+    Raises:
+        ValueError: saying what it is.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("the model must be the network itself, not TorchScript made from it")
+    if isinstance(model, nn.DataParallel):
+        raise ValueError("the model must be the network itself, the .module of nn.DataParallel")
+    if hasattr(model, "_orig_mod"):  # as torch.compile wraps it
+        raise ValueError("the model must be the network itself, not compiled: compile=True compiles it")
 
 
 def _describe(name: str, tensor: Tensor, owner: nn.Module) -> Parameter:
