@@ -88,11 +88,13 @@ def model(config: ModelConfig, data: DataSet, init_seed: int, device: str) -> nn
     """The network, with the initial weights of `init_seed`, on `device`.
 
     Raises:
-        ConfigError: if it is too large for this machine.
+        ConfigError: if it is too large for this machine, or holds no weights yet.
         ValueError: if the images are too small for it, or a custom model is not as it must be.
     """
     try:
         built = initialise(lambda: config.build(data.input_shape, data.task.outputs), init_seed)
+        if any(tensor.is_meta for tensor in (*built.parameters(), *built.buffers())):
+            raise ConfigError("model", "must hold its weights, not be on the device meta", config.name)
         network = built.to(device)
     except (RuntimeError, OverflowError, TypeError) as error:  # TypeError: beyond 64 bits
         rule = f"must be a network of {data.task.outputs} outputs that this machine can hold"

@@ -1,9 +1,7 @@
 """A run before any work is spent: its objects built, its configuration refused or accepted, its identity."""
 
-import copy
 import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +11,20 @@ from torch import nn
 from study import build
 from study.analysis.symmetry import Group, permutation_groups
 from study.config import DataConfig, StudyConfig
-from study.errors import ConfigError, in_one_line
+from study.errors import ConfigError
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
 from study.landscape.direction_files import load_direction
 from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
-from study.models import CustomModelConfig, ModelConfig
 from study.partner import is_partner, partner_configs
 from study.record import Record
 from study.rescaled import check_rescaling
 from study.source import Source, load_source, updates
 from study.training.checkpoints import load_weights
-from study.training.custom import own_code
 from study.training.data import DataSet
 from study.training.tasks import Classification
+from study.trial import check_forward, check_last_batch, check_state
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,10 @@ def prepare(
     build.branch(config, len(data.train))
     build.averaging(config.training, len(data.train))
     build.executor(config.executor)
+    check_state(config.model, model, data, init_seed, config.training.device)
     source = load_source(config.checkpoint, config.output_dir) if config.checkpoint else None
     if source is not None:
+        _check_weights("checkpoint", str(config.checkpoint), model, source)
         load_weights(model, source.solution)
         for name, own in config.landscape.items():
             needed = KINDS[own.kind].needs(own)
@@ -102,8 +101,8 @@ def prepare(
             if needed == "checkpoints" and source.update is None:
                 rule = f"must be a checkpoint of training for landscape.{name}: averaged weights end no path"
                 raise ConfigError("checkpoint", rule, config.checkpoint)
-    _check_forward(config.model, model, data)
-    _check_last_batch(model, data, config.training.batch_size)
+    check_forward(config.model, model, data, trained=source is not None)
+    check_last_batch(model, data, config.training.batch_size)
     _check_checkpoints(config, source, len(data.train))
     named = _load_named(config, model)
     partners = {
@@ -163,7 +162,7 @@ def _check_checkpoints(config: StudyConfig, source: Source | None, examples: int
         return
     budget, branch = build.budget(config.training, examples), build.branch(config, examples)
     every = config.training.checkpoint_every or budget.updates_per_epoch
-    kept = {*range(0, budget.total_updates, every), budget.total_updates}
+    kept = {*range(0, min(budget.total_updates, FEWEST * every), every), budget.total_updates}
     if len(kept | ({branch.update} if branch is not None else set())) < FEWEST:
         raise ConfigError("training.checkpoint_every", rule, config.training.checkpoint_every)
 
@@ -181,11 +180,27 @@ def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:
                 continue
             key = f"landscape.{name}.{entry}"
             named[words] = load_source(words, config.output_dir, key)
-            try:
-                Weights.from_state(model, named[words].solution)
-            except ValueError as error:
-                raise ConfigError(key, f"must be weights of this network ({error})", words) from error
+            _check_weights(key, words, model, named[words])
     return named
+
+
+def _check_weights(key: str, words: str, model: nn.Module, source: Source) -> None:
+    """Refuse trained weights of another network, or with entries that are no numbers.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    rule = "must be weights of this network, not of another architecture"
+    try:
+        Weights.from_state(model, source.solution)
+    except ValueError as error:
+        raise ConfigError(key, f"{rule} ({error})", words) from error
+    kept = model.state_dict()
+    for name, tensor in source.solution.items():
+        if name not in kept:
+            raise ConfigError(key, f"{rule} (it has no {name!r})", words)
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ConfigError(key, f"must hold finite weights, {name!r} has others", words)
 
 
 def _check_places(prepared: Prepared) -> None:
@@ -248,44 +263,3 @@ def _check_writable(output_dir: str) -> None:
     except OSError as error:
         rule = f"must be a folder that can be written to ({error.strerror})"
         raise ConfigError("output_dir", rule, output_dir) from error
-
-
-def _check_forward(config: ModelConfig, model: nn.Module, data: DataSet) -> None:
-    """Refuse a network whose weights cannot be looked at, or that does not give what the task asks for.
-
-    Raises:
-        ConfigError: naming what it has or gives instead.
-        ValueError: for whatever custom code raises, in one line.
-    """
-    examples = data.train.inputs[:2]
-    try:
-        Layout.of(model)
-    except ValueError as error:
-        raise ConfigError("model", f"must have weights to look at ({error})", config.name) from error
-    asked = f" on {examples.dtype} inputs of shape {tuple(examples.shape)}"
-    for training in (False, True):
-        guard: AbstractContextManager[None] = nullcontext()
-        if isinstance(config, CustomModelConfig):
-            guard = own_code(config.path, "model.path", asked)
-        with guard, torch.random.fork_rng(devices=[]), torch.inference_mode():
-            given = copy.deepcopy(model).train(training)(examples.clone())
-        shape = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
-        if shape != (len(examples), data.task.outputs):
-            raise ConfigError("model", f"must give {data.task.outputs} outputs an example", shape)
-
-
-def _check_last_batch(model: nn.Module, data: DataSet, batch_size: int) -> None:
-    """Refuse a last batch of one example where batch normalization has then nothing to average.
-
-    Raises:
-        ConfigError: naming the batch size.
-    """
-    if len(data.train) % batch_size != 1 and batch_size != 1:
-        return
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            copy.deepcopy(model).train()(data.train.inputs[:1].clone())
-    except Exception as error:  # whatever custom code may raise
-        why = in_one_line(error)
-        rule = f"must not leave a batch of one of {len(data.train)} examples to this network ({why})"
-        raise ConfigError("training.batch_size", rule, batch_size) from error

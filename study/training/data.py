@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from study.training.tasks import Task
+from study.training.tasks import Classification, Task
 
 _CHUNK = 1024
 """Examples checked at once: nine times as fast as 50,000 in one piece, which need 1.5 GB for the while."""
@@ -104,8 +104,12 @@ def validate(data: DataSet) -> DataSet:
     Raises:
         ValueError: If a split is empty, holds non-finite inputs or targets that are not the task's, has
             tensors of other types or lengths than `Examples` states, or if the splits' inputs differ in
-            shape.
+            shape; also for a name or a task that is none, or fewer than two classes.
     """
+    if not isinstance(data.name, str) or not isinstance(data.task, Task):
+        raise ValueError(f"a DataSet must have a name and a task, got {data.name!r} and {data.task!r}")
+    if isinstance(data.task, Classification) and data.task.num_classes < 2:
+        raise ValueError(f"{data.name}: there must be at least two classes, got {data.task.num_classes}")
     for name, split in (("train", data.train), ("test", data.test)):
         _validate_split(f"{data.name}: {name}", split, data.task)
     shapes = [tuple(split.inputs.shape[1:]) for split in (data.train, data.test)]
@@ -118,6 +122,11 @@ def validate(data: DataSet) -> DataSet:
 
 def _validate_split(name: str, split: Examples, task: Task) -> None:
     inputs, targets = split.inputs, split.targets
+    for what, own in (("inputs", inputs), ("targets", targets)):
+        if not isinstance(own, Tensor) or own.is_meta or own.layout != torch.strided:
+            raise ValueError(
+                f"{name} {what} must be a dense tensor that holds data, got {type(own).__name__}"
+            )
     if inputs.dtype != torch.float32 or inputs.ndim < 2:
         raise ValueError(
             f"{name} inputs must be float32 of shape (N, ...), got {inputs.dtype} {tuple(inputs.shape)}"

@@ -245,6 +245,9 @@ def _targets(name: str, value: Any) -> Tensor:
 
 def _tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
+        if value.is_meta or value.layout != torch.strided:
+            kind = "the device meta" if value.is_meta else str(value.layout)
+            raise ValueError(f"{name} must be dense and hold data, got a tensor of {kind}")
         return value.detach().cpu().contiguous()
     try:
         return torch.from_numpy(np.array(value))
