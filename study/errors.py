@@ -33,8 +33,9 @@ class JobError(ConfigError):
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
     """` (did you mean …?)`, with `prefix` before the name; nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {prefix + near[0]!r}?)" if near else ""
+    spelt = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(name.lower(), list(spelt), n=1, cutoff=0.5)
+    return f" (did you mean {prefix + spelt[near[0]]!r}?)" if near else ""
 
 
 def disk_trouble(error: BaseException | None) -> str | None:

@@ -11,6 +11,8 @@ from omegaconf import MISSING
 from study.errors import ConfigError
 
 LARGEST_SEED = 2**63 - 1  # a generator takes 64 bits
+MOST_POINTS = 10_000  # along an axis: a plane of so many squared fills this machine's memory
+LARGEST_INT = 2**63 - 1  # of the arithmetic that counts are used in
 MOST_THREADS = 1024  # far more of them end the process
 
 
@@ -40,13 +42,20 @@ class Rule:
         """The rule that `value` breaks, in words, or None. `None` itself breaks no rule."""
         if value is None:
             return None
+        if isinstance(value, dict):
+            return None if _all_finite(value) else "must hold finite numbers"
         if isinstance(value, list):
+            if any(isinstance(entry, list | dict) for entry in value):
+                return "must be a list of single values"
             if self.length is not None and len(value) != self.length:
                 return f"must have {self.length} entries"
             if self.increasing and any(second <= first for first, second in pairwise(value)):
                 return "must increase from entry to entry"
             return next((broken for entry in value if (broken := self._entry(entry))), None)
-        return self._entry(value)
+        broken = self._entry(value)
+        if broken is None and isinstance(value, int) and value > LARGEST_INT:
+            return f"must be at most {LARGEST_INT}"
+        return broken
 
     def words(self) -> str:
         """The rule for people, or nothing if there is none."""
@@ -64,7 +73,7 @@ class Rule:
             return f"must be one of {', '.join(self.choices)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return "must be finite"
         if self.at_least is not None and value < self.at_least:
             return f"must be at least {self.at_least}"
@@ -133,6 +142,13 @@ def hashed(config: Any) -> Any:
     if isinstance(config, list):
         return [hashed(value) for value in config]
     return config
+
+
+def _all_finite(value: Any) -> bool:
+    """Whether what is given freely, as the arguments of own code, can be written down as it is."""
+    if isinstance(value, dict | list):
+        return all(_all_finite(own) for own in (value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _holds_sections(value: dict[str, Any]) -> bool:

@@ -39,6 +39,10 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
         full = found[1].lstrip("+")
         if ".arguments." in full:
             return f"{full} is an argument of your own code: it must be given as +{full}=VALUE"
+        if full.endswith(".arguments"):
+            return f"{full} are those of your own code: each must be given as +{full}.KEY=VALUE"
+        if found[1] in {"landscape", "claims"}:
+            return f"{full} has the wrong type: its keys must be given as {full}.NAME.KEY=VALUE"
         return f"{full} is no key of the configuration{_near_key(full, error)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} must be KEY=VALUE: {_unreadable(error.override)}"
@@ -55,11 +59,12 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
     for cause in _causes(error):
         if isinstance(cause, OmegaConfBaseException):
             key = cause.full_key or "configuration"
-            merged = re.search(r"Error merging override [+]*([^=]+)=", text)
+            merged = re.search(r"Error merging override [+]*([^=]+)=(.*)", text)
             if merged and not key.startswith(merged[1]):  # the cause names the key within its section only
                 key = merged[1]
-            reason = str(cause.msg or cause).splitlines()[0]
-            return f"{key} has the wrong type: {reason}"
+            reason = _in_our_words(str(cause.msg or cause).splitlines()[0])
+            given = f", got {merged[2] or repr('')}" if merged and merged[2] + "'" not in reason else ""
+            return f"{key} has the wrong type: {reason}{given}"
     if type(error).__module__.startswith("hydra."):
         return " ".join(_before_link(text).split())
     return None
@@ -77,6 +82,19 @@ def refusing(overrides: Sequence[str]) -> Iterator[None]:
         if line is None:
             raise
         refuse(line)
+
+
+# What OmegaConf says by the names of its own classes, and what that means to who wrote a value.
+_WORDS = {
+    r"field '.*' is not Optional|Invalid type assigned: NoneType is not .*": "it must not be null",
+    r"Invalid value assigned: .* is not a ListConfig, list or tuple\.": "it must be a list",
+    r"Cannot assign .* to Dict\[.*": "it must be keys with values",
+    r"Cannot merge DictConfig with ListConfig": "a list and keys with values cannot stand for each other",
+}
+
+
+def _in_our_words(reason: str) -> str:
+    return next((words for pattern, words in _WORDS.items() if re.fullmatch(pattern, reason)), reason)
 
 
 def _causes(error: BaseException | None) -> Iterable[BaseException]:

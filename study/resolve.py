@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue
 
 from study.config import SCHEMAS, StudyConfig
 from study.doors import check_overrides
-from study.errors import ConfigError, suggestion
+from study.errors import ConfigError, in_one_line, suggestion
 from study.identity import TRAINING_SECTIONS
 from study.keys import check, walk
 from study.paths import OUTPUT_DIR_VARIABLE, default_output_dir, root
@@ -114,9 +114,16 @@ def resolved(config: DictConfig, hydra: Any) -> tuple[StudyConfig, dict[str, str
             return result, choices
         choices = record.read_json("run.json")["choices"]
         return typed(with_source(config, overrides, record), overrides), choices
+    except ConfigError:
+        raise
     except (DamagedFileError, OSError) as error:
         rule = f"must be whole, and readable ({error})"
         raise ConfigError("checkpoint", rule, result.checkpoint) from error
+    except Exception as error:  # whatever the record of another version may hold, or lack
+        why = in_one_line(error, 200)
+        raise ConfigError(
+            "checkpoint", f"must be of a run that this version can read ({why})", result.checkpoint
+        ) from error
 
 
 def with_source(config: DictConfig, overrides: Sequence[str], record: Record) -> DictConfig:

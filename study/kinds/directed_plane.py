@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.errors import ConfigError
-from study.keys import key
+from study.keys import MOST_POINTS, key
 from study.kinds.base import Trained
 from study.kinds.directed import DirectedConfig
 from study.kinds.rectangle import RectangleConfig
@@ -21,8 +21,12 @@ class DirectedPlaneConfig(RectangleConfig, DirectedConfig):
 
     orthogonal: bool = key("take from the second direction its part along the first")
     alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
-    points: int = key("number of grid points along α; the solution is evaluated besides", at_least=2)
-    beta_points: int | None = key("number of grid points along β; null takes α's", at_least=2)
+    points: int = key(
+        "number of grid points along α; the solution is evaluated besides", at_least=2, at_most=MOST_POINTS
+    )
+    beta_points: int | None = key(
+        "number of grid points along β; null takes α's", at_least=2, at_most=MOST_POINTS
+    )
 
     def check(self, name: str) -> None:
         """Refuse another number of directions than two.
