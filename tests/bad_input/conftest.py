@@ -1,0 +1,156 @@
+"""How the tests of bad input ask: of the command line, of what is built before a run, and of runs."""
+
+import copy
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from study import cli
+from study.config import StudyConfig
+from study.prepare import Prepared, prepare
+from study.resolve import composed, typed
+from study.run import run
+
+OWN = "own_for_bad_input"  # the module that holds a test's own code
+TINY = (
+    "data=small_digits",
+    "data.train_examples=64",
+    "data.test_examples=32",
+    "model=mlp",
+    "model.widths=[4]",
+    "training.epochs=1",
+    "training.batch_size=32",
+    "training.threads=1",
+    "evaluation.threads=1",
+    "landscape=[line]",
+    "landscape.line.points=3",
+    "tracking=none",
+)
+Prepare = Callable[..., Prepared]
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small are only slowed by a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a module of the user's, and gives its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(source: str) -> str:
+        (tmp_path / f"{OWN}.py").write_text(source)
+        monkeypatch.delitem(sys.modules, OWN, raising=False)
+        return OWN
+
+    yield write
+    sys.modules.pop(OWN, None)
+
+
+@cache
+def _composed(*overrides: str) -> StudyConfig:
+    return typed(composed(overrides))
+
+
+@pytest.fixture
+def preparing(output_dir: Path) -> Prepare:
+    """Build all that a small run needs: composed once for the same overrides, with values of keys changed."""
+
+    def build(*overrides: str, **changes: Any) -> Prepared:
+        asked = {word.partition("=")[0] for word in overrides}
+        others = tuple(name for name in ("landscape", "model", "data") if name in asked)
+        kept = [word for word in TINY if not word.startswith(others) and word.partition("=")[0] not in asked]
+        config = copy.deepcopy(_composed(*kept, *overrides))
+        config.output_dir = str(output_dir)
+        for name, value in changes.items():
+            *sections, last = name.split("__")
+            section: Any = config
+            for part in sections:
+                section = section[part] if isinstance(section, dict) else getattr(section, part)
+            setattr(section, last, value)
+        return prepare(config, {})
+
+    return build
+
+
+@pytest.fixture
+def refusal(preparing: Prepare, output_dir: Path) -> Callable[..., str]:
+    """What is said of a small run that cannot be: one line, before there is a run."""
+
+    def said(*overrides: str, **changes: Any) -> str:
+        before = sorted((output_dir / "runs").glob("*"))
+        with pytest.raises((ValueError, OSError)) as error:
+            preparing(*overrides, **changes)
+        assert "\n" not in str(error.value)
+        assert sorted((output_dir / "runs").glob("*")) == before
+        return str(error.value)
+
+    return said
+
+
+@pytest.fixture
+def landscape_of(
+    preparing: Prepare, plain_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """The record of a small run, once it is finished."""
+    monkeypatch.setattr("os.fsync", lambda _file: None)
+
+    def record(*overrides: str, **changes: Any) -> Any:
+        return run(preparing(*overrides, **changes)).record
+
+    return record
+
+
+@pytest.fixture
+def command(
+    output_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    plain_pictures: None,
+) -> Iterator[Command]:
+    """The command line within this process: exit status, stdout, stderr."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr("os.fsync", lambda _file: None)
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["study", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (int(ended.value.code or 0), *capfd.readouterr())
+
+    yield called
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def refused(command: Command, output_dir: Path) -> Callable[..., str]:
+    """The one line with which the command line ends, with status 2 and before there is a run."""
+
+    def line(*arguments: str) -> str:
+        before = sorted((output_dir / "runs").glob("*"))
+        status, out, err = command(*arguments)
+        assert err.startswith("study: "), err
+        assert err.count("\n") == 1, err
+        assert (status, out) == (2, "")
+        assert sorted((output_dir / "runs").glob("*")) == before
+        return err.removeprefix("study: ").rstrip("\n")
+
+    return line
