@@ -65,7 +65,7 @@ class ResidentData:
         """
         with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the caller's generator
             pairs = [_pair(batch, name) for batch in batches]
-        promised = len(batches) if isinstance(batches, Sized) else 0  # of batches; some count examples
+        promised = _promised(batches)
         if 0 < len(pairs) < promised != sum(_count(pair, name) for pair in pairs):
             given = f"it ended after {len(pairs)}"
             raise ValueError(f"{name} must give the {promised} batches that its length says, {given}")
@@ -136,6 +136,14 @@ def read_splits(data: Data) -> dict[str, ResidentData]:
             raise ValueError("data must hold at least one split, the mapping is empty")
         return {name: ResidentData.read(batches, f"data[{name!r}]") for name, batches in data.items()}
     return {"": ResidentData.read(data)}
+
+
+def _promised(batches: Iterable[Any]) -> int:
+    """How many batches there are by their own word; some count examples instead. 0 where nothing is said."""
+    try:
+        return len(batches) if isinstance(batches, Sized) else 0
+    except TypeError:  # a DataLoader has a length only where its data set has one
+        return 0
 
 
 def _pair(batch: Any, name: str) -> tuple[Any, Any]:

@@ -119,7 +119,7 @@ def custom(path: str, arguments: Mapping[str, Any]) -> DataSet:
     """
     returned = call_attribute(path, "data.path", arguments)
     if isinstance(returned, DataSet):
-        return validate(returned)
+        return _of_two_classes(validate(returned))
     try:
         (train_inputs, train_targets), (test_inputs, test_targets) = returned
     except (TypeError, ValueError):
@@ -129,7 +129,14 @@ def custom(path: str, arguments: Mapping[str, Any]) -> DataSet:
         ) from None
     train = Examples(_inputs(f"{path}: train", train_inputs), _targets(f"{path}: train", train_targets))
     test = Examples(_inputs(f"{path}: test", test_inputs), _targets(f"{path}: test", test_targets))
-    return validate(DataSet(path, train, test, _task(path, train.targets, test.targets)))
+    return _of_two_classes(validate(DataSet(path, train, test, _task(path, train.targets, test.targets))))
+
+
+def _of_two_classes(data: DataSet) -> DataSet:
+    """The data as given, unless they are of one class: whatever is answered is right then, at no loss."""
+    if isinstance(data.task, Classification) and data.task.num_classes < 2:
+        raise ValueError(f"{data.name}: there must be at least two classes, got {data.task.num_classes}")
+    return data
 
 
 def _task(path: str, train: Tensor, test: Tensor) -> Task:
