@@ -114,11 +114,13 @@ class MlflowConfig(TrackingConfig):
     )
 
     def check(self, name: str) -> None:
-        """Refuse a store that was never meant to be one.
+        """Refuse a store that was never meant to be one, and an experiment without a name.
 
         Raises:
-            ConfigError: if `uri` is not the address of an HTTP server.
+            ConfigError: if `uri` is not the address of an HTTP server, or `experiment` is blank.
         """
+        if not self.experiment.strip():
+            raise ConfigError(f"{name}.experiment", "must be a name", self.experiment)
         if self.uri is None:
             return
         shown = self.uri.rpartition("@")[2]  # what stands before it may be a password

@@ -275,6 +275,7 @@ CONTRADICTIONS = {
     "measures=flatness measures.names=[path_norm,path_norm]": "measures.names must have at least one entry, each once, got ['path_norm', 'path_norm']",
     "measures=flatness measures.keskar_epsilons=[0.1,0.1]": "measures.keskar_epsilons must have at least one entry, each once, got [0.1, 0.1]",
     "tracking.uri=file:///tmp": "tracking.uri must start with http:// or https://, got 'file:///tmp'",
+    "tracking.experiment=": "tracking.experiment must be a name, got ''",
     "+landscape@landscape.train=line": "landscape names must not be train, test, ",
     "model=custom model.path=a:b +model.arguments.width=nan": "model.arguments must hold finite numbers, got {'width': nan}",
     "data=custom data.path=a:b +data.arguments.shift=inf": "data.arguments must hold finite numbers, got {'shift': inf}",
