@@ -1,6 +1,6 @@
 """A network as it is called, and what it does with a few examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_flatten, tree_map
+
+MORE_CALLS = 8  # of a network that draws numbers: two masks of dropout on a few examples may be one
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,21 @@ class Probe:
             for name, tensor in model.named_parameters()
             if name in filters
         }
+        weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
         try:
             if filters:
-                _call(model, in_layout, tree_map(in_channels_last, own))
+                _call(model, {**weights, **in_layout}, tree_map(in_channels_last, own))
             refused = False
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
             refused = True
-        weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
         with torch.random.fork_rng(devices=[]):  # what a network draws is the caller's no more
-            first = _call(model, weights, tree_map(_copied, own))
-            activation_bytes, writes_to_inputs, again = _followed(model, weights, own)
-        _check_same(model, weights, first, again)
+            before = torch.get_rng_state()
+            activation_bytes, writes_to_inputs, first = _followed(model, weights, tree_map(_copied, own))
+            calls = 1 if torch.equal(before, torch.get_rng_state()) else MORE_CALLS
+            others = [_call(model, weights, tree_map(_copied, own)) for _ in range(calls)]
+        _check_same(model, weights, first, others)
         return cls(activation_bytes, writes_to_inputs, reads_channels_last=bool(filters) and not refused)
 
 
@@ -122,14 +126,14 @@ def in_channels_last(leaf: Any) -> Any:
     return leaf
 
 
-def _check_same(model: nn.Module, weights: Mapping[str, Tensor], first: Any, again: Any) -> None:
+def _check_same(model: nn.Module, weights: Mapping[str, Tensor], first: Any, others: Sequence[Any]) -> None:
     """Refuse a network that is another each time it is called: its loss at a point is no number.
 
     Args:
         model: the network.
-        weights: copies of its own, that it was called with twice.
+        weights: copies of its own, that it was called with.
         first: what it gave.
-        again: what it then gave.
+        others: what it then gave.
 
     Raises:
         ValueError: if it changes its parameters, or draws random numbers.
@@ -137,9 +141,12 @@ def _check_same(model: nn.Module, weights: Mapping[str, Tensor], first: Any, aga
     for name, tensor in model.named_parameters():
         if not torch.allclose(weights[name], tensor.detach(), rtol=0, atol=0, equal_nan=True):
             raise ValueError(f"the model must leave its parameters as they are when called, {name!r} changes")
-    for one, other in zip(tree_flatten(first)[0], tree_flatten(again)[0], strict=True):
-        if isinstance(one, Tensor) and not same_outputs(one, other):
-            raise ValueError("the model must give the same outputs for the same inputs, it draws them anew")
+    for again in others:
+        for one, other in zip(tree_flatten(first)[0], tree_flatten(again)[0], strict=True):
+            if isinstance(one, Tensor) and not same_outputs(one, other):
+                raise ValueError(
+                    "the model must give the same outputs for the same inputs, it draws them anew"
+                )
 
 
 def same_outputs(one: Tensor, other: Tensor) -> bool:
