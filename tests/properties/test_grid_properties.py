@@ -81,7 +81,8 @@ def assert_same(first: Landscape, second: Landscape) -> None:
     for point, again in zip(first.points.values(), second.points.values(), strict=True):
         assert point.coordinates == again.coordinates
         assert list(point.values) == list(again.values)
-        assert same(np.array([*point.values.values()]), np.array([*again.values.values()]))
+        own, other = (np.array([*of.values.values()]) for of in (point, again))
+        assert same(np.where(np.isnan(own), np.nan, own), other)  # kept as JSON, where no NaN has a sign
 
 
 @FIXED
