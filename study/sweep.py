@@ -275,8 +275,10 @@ def _conclude(
     mirrored = tracker.mirror(record)
     begun = [job.record for job in jobs if job.record.holds("run.json")]
     for own in begun:
-        tracker.mirror(own)
-    tracker.link(record, begun)
+        if tracker.failed is None:  # a store that does not answer would be waited for once a run
+            tracker.mirror(own)
+    if tracker.failed is None:
+        tracker.link(record, begun)
     return SweepOutcome(record, members, failed, repeated, tracker.address() if mirrored else None)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from study.record import Record, State
 from study.run import Outcome
+from study.sweep import sweep
 from study.tracking.mlflow_tracker import mlflow, store_uri
 from tests.faults.servers import Fate, Network, mlflow_server, network
 
@@ -127,6 +128,23 @@ def test_what_is_asked_of_a_server_that_fails_is_bounded(tracked: Callable[[], O
     between.fate = lambda _number: "refused"
     tracked()
     assert between.asked <= 12  # at the start and at the end: one question, tried three times
+
+
+def test_what_a_sweep_asks_of_a_server_that_fails_is_bounded(
+    arguments: Callable[..., list[str]], output_dir: Path, plain_pictures: None, between: Network
+):
+    between.fate = lambda _number: "dropped"
+    words = arguments(f"tracking.uri={between.address}", tracking="server", looks=())
+    outcome = sweep([*words, "seed=0,1,2"])
+    assert outcome.record.state is State.FINISHED
+    assert between.asked <= 3 * (1 + 3 * 2 + 1)  # questions are tried three times: of the sweep, of each run
+    between.fate = lambda _number: "passed"
+    assert sweep([*words, "seed=0,1,2"]).tracking == between.address
+    client = mlflow.MlflowClient(between.address)
+    runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
+    (above,) = [run.info.run_id for run in runs if "sweep_hash" in run.data.tags]
+    below = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == above]
+    assert [run.info.status for run in below] == ["FINISHED"] * 3
 
 
 # The SQLite store
