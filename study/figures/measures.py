@@ -34,6 +34,9 @@ FEW = 8
 MOST_TICKS = 24
 """So many categories of a panel are named."""
 
+MOST_MEANS = 200
+"""Above so many runs, no means are drawn of configurations with one run each: they hide the runs."""
+
 FEWEST = 3
 """Runs below which a configuration's interval is not drawn: at two, Student's t alone is 12.7."""
 
@@ -115,11 +118,10 @@ def measures_figure(
             hide_labels(axes, x=index + columns < len(measures), y=False)
         handles = _configurations(keys[1], look) if len(keys) > 1 else []
         run: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.5, "alpha": 0.6}
-        mean: dict[str, Any] = {"marker": "D", "markersize": 4.0, "linewidth": 0.9}
+        mean: dict[str, Any] = {"marker": "D", "markersize": 4.0, "linewidth": 0.9, "color": COLOURS.quiet}
         handles.append(Line2D([], [], label="a run", color=COLOURS.quiet, **run))
-        handles.append(
-            Line2D([], [], label=f"mean, 95% t-interval from {FEWEST} runs on", color=COLOURS.quiet, **mean)
-        )
+        if _has_means(frame, shown):
+            handles.append(Line2D([], [], label=f"mean, 95% t-interval from {FEWEST} runs on", **mean))
         handles += _not_finite(frame[list(measures)], "^")
         lowest = 2 if len(measures) % columns else 1  # rows that have names below them
         height = 1.7 * -(-len(measures) // columns) + 0.3 + lowest * upright
@@ -203,7 +205,7 @@ def _draw_measure(
     sns.stripplot(frame[finite], size=2.5, alpha=0.6, **dots)
     infinite = frame.assign(infinite=np.isinf(values)).groupby(list(keys))["infinite"].transform("any")
     averaged = frame[finite & ~infinite.to_numpy()]
-    if len(averaged):
+    if len(averaged) and _has_means(frame, keys):
         chosen = [own["marker"] for own in look.values()]
         sns.pointplot(
             averaged,
@@ -227,6 +229,10 @@ def _draw_measure(
     sns.stripplot(frame[~finite].assign(**{measure: top}), size=4.5, marker="^", **dots)
     for drawn_now in axes.collections[before:]:
         drawn_now.set(edgecolor=drawn_now.get_facecolor(), facecolor="none", linewidth=0.8)
+
+
+def _has_means(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
+    return len(frame) <= MOST_MEANS or bool(frame.duplicated(list(keys)).any())
 
 
 def _draw_scatter(axes: Axes, values: np.ndarray, error: np.ndarray, names: pd.Series, look: Looks) -> None:
@@ -261,12 +267,9 @@ def _limits(values: np.ndarray, *, log: bool, room: bool) -> tuple[float, float]
 def _configurations(key: str, look: Looks) -> list[Artist]:
     """The legend's entries for the values of a key, which stands before what is not words of its own."""
     kept, notes = named(look)
-    entries = [
-        Line2D(
-            [], [], linestyle="none", markersize=4.0, label=name if " " in name else f"{key} {name}", **own
-        )
-        for name, own in kept.items()
-    ]
+    words = {name if " " in name else f"{key} {name}": own for name, own in kept.items()}
+    shared: dict[str, Any] = {"linestyle": "none", "markersize": 4.0}
+    entries = [Line2D([], [], label=name, **shared, **own) for name, own in words.items()]
     return [*entries, *notes]
 
 
@@ -286,20 +289,21 @@ def _name_categories(axes: Axes, values: pd.Series, width: float, *, numeric: bo
         the inches that upright ones take beyond level ones.
     """
     distinct = list(dict.fromkeys(values))
-    if numeric and len(distinct) <= FEW:
-        axes.set_xticks(distinct, labels=labels(distinct))
-        axes.minorticks_off()
+    if numeric:
+        if len(distinct) <= FEW:
+            axes.set_xticks(distinct, labels=labels(distinct))
+            axes.minorticks_off()
+        return 0.0
     figure = axes.get_figure(root=True)
     assert figure is not None
-    wrapped = [_wrap_name(figure, str(name), 0.9, SMALL_SIZE) for name in distinct]
+    places = range(len(distinct))[:: -(-len(distinct) // MOST_TICKS)]  # more would cover one another
+    wrapped = [_wrap_name(figure, str(distinct[place]), 0.9, SMALL_SIZE) for place in places]
     longest = max(len(line) for name in wrapped for line in name.splitlines()) * 0.55 * SMALL_SIZE / 72
-    if numeric:
-        return 0.0
     if longest < 0.9 * width / len(distinct):
-        axes.set_xticks(range(len(distinct)), labels=[str(name) for name in distinct], parse_math=False)
+        names = [str(distinct[place]) for place in places]
+        axes.set_xticks(places, labels=names, parse_math=False)
         return 0.0
-    every = -(-len(distinct) // MOST_TICKS)  # of many, some: they would cover one another
-    axes.set_xticks(range(len(distinct))[::every], labels=wrapped[::every], rotation=90, parse_math=False)
+    axes.set_xticks(places, labels=wrapped, rotation=90, parse_math=False)
     return longest
 
 
