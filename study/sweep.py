@@ -238,7 +238,7 @@ def _run_alone(multirun: Multirun, job: Planned, task: Job) -> None:
 
 
 def _conclude(
-    jobs: Sequence[Planned], repeated: int, study: Study | None, record: Record, tracker: Tracker
+    jobs: Sequence[Planned], repeated: int, study: Study | None, record: Record, tracker: PatientTracker
 ) -> SweepOutcome:
     """Compare what is finished, say how the sweep ended, and mirror all of it."""
     config = jobs[0].config

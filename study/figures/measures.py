@@ -299,12 +299,10 @@ def _name_categories(axes: Axes, values: pd.Series, width: float, *, numeric: bo
     places = range(len(distinct))[:: -(-len(distinct) // MOST_TICKS)]  # more would cover one another
     wrapped = [_wrap_name(figure, str(distinct[place]), 0.9, SMALL_SIZE) for place in places]
     longest = max(len(line) for name in wrapped for line in name.splitlines()) * 0.55 * SMALL_SIZE / 72
-    if longest < 0.9 * width / len(distinct):
-        names = [str(distinct[place]) for place in places]
-        axes.set_xticks(places, labels=names, parse_math=False)
-        return 0.0
-    axes.set_xticks(places, labels=wrapped, rotation=90, parse_math=False)
-    return longest
+    level = longest < 0.9 * width / len(distinct)
+    names = [str(distinct[place]) for place in places] if level else wrapped
+    axes.set_xticks(places, labels=names, rotation=0 if level else 90, parse_math=False)
+    return 0.0 if level else longest
 
 
 def _label(figure: Figure, measure: str, loss_unit: str, width: float) -> str:
