@@ -20,8 +20,8 @@ setup: $(VENV)/installed  ## make a virtual environment with everything
 study: setup  ## train a network, map its loss landscape, log both to MLflow
 	$(BIN)/study
 
-test: setup  ## run all tests
-	$(BIN)/python -m pytest
+test: setup  ## run all tests, in as many processes as there are processors, up to four
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: setup  ## time peers, engine and adaptive evaluation: make bench MNIST=FOLDER (an hour)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[bench]'
@@ -29,7 +29,7 @@ bench: setup  ## time peers, engine and adaptive evaluation: make bench MNIST=FO
 	$(BIN)/python -m benchmarks --root "$(MNIST)"
 
 load: setup  ## measure a thousand runs, a 501 × 501 plane, 16 processes at once (15 minutes, 12 GB)
-	$(BIN)/python -m benchmarks.load --json outputs/load.json
+	$(BIN)/python -m benchmarks.load --json docs/reliability/load.json
 
 lint: setup  ## check style, docstrings and types
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """The numbers of `docs/reliability.md`: what harnesses and tests counted themselves, put between its marks.
 
 `make faults` runs it: `python -m tests.reliability`. The text of the page is written by hand; a number in it
-stands between the marks `<!--NAME-->` and `<!--/-->`, and comes from `docs/reliability/counts.json`.
+stands between the marks `<!--NAME-->` and `<!--/-->`, and comes from the results that are kept in
+`docs/reliability`: of the harness of faults, of the tests named here, and of `make load`.
 """
 
 import json
@@ -12,12 +13,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 KEPT = ROOT / "docs" / "reliability"
-COUNTS = "counts.json"
+COUNTS, FAULTS, LOAD = "counts.json", "faults.json", "load.json"
+BEGIN, END = "<!-- load: begin (make faults) -->", "<!-- load: end -->"
 
 # By the name of a number: which tests it counts, as paths and, after `::`, how their names begin.
 TESTED = {
@@ -53,9 +56,8 @@ def main() -> int:
         The exit status: 1 if any test failed.
     """
     counts, failed = tested()
-    counts |= of_faults(json.loads((KEPT / "faults.json").read_bytes()))
     (KEPT / COUNTS).write_text(json.dumps(counts, indent=1) + "\n")
-    PAGE.write_text(with_numbers(PAGE.read_text(), counts))
+    PAGE.write_text(written(PAGE.read_text()))
     print(f"{counts}\n{failed} tests failed")
     return 1 if failed else 0
 
@@ -86,16 +88,16 @@ def tested() -> tuple[dict[str, int], int]:
     return counts, len(failed)
 
 
-def of_faults(found: Mapping[str, object]) -> dict[str, int]:
+def of_faults(found: Mapping[str, Any]) -> dict[str, int]:
     """The numbers of a result of `python -m tests.faults`, by name."""
     counts: Counter[str] = Counter()
-    for kind, cases in dict(found["cases"]).items():
+    for kind, cases in found["cases"].items():
         name = next(name for words, name in KINDS.items() if kind.startswith(words))
         counts[name] += cases
         counts["faults"] += cases
-    counts["faults_wrong"] = sum(dict(found["wrong"]).values())
+    counts["faults_wrong"] = sum(found["wrong"].values())
     for name in ("changes", "kinds_of_change", "seconds"):
-        counts[name] = int(str(found[name]))
+        counts[name] = found[name]
     return dict(counts)
 
 
@@ -114,11 +116,25 @@ KINDS = {
 }
 
 
-def with_numbers(page: str, counts: Mapping[str, int]) -> str:
-    """The page with every number between its marks as it was counted."""
-    return re.sub(
-        r"<!--(\w+)-->.*?<!--/-->", lambda found: f"<!--{found[1]}-->{counts[found[1]]:,}<!--/-->", page
+def written(page: str) -> str:
+    """The page with every number between its marks, and the table of the load, as the kept results say."""
+    faults, counts, load = (json.loads((KEPT / name).read_bytes()) for name in (FAULTS, COUNTS, LOAD))
+    numbers = {**counts, **of_faults(faults)}
+    page = re.sub(
+        r"<!--(\w+)-->.*?<!--/-->", lambda found: f"<!--{found[1]}-->{numbers[found[1]]:,}<!--/-->", page
     )
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n{load_table(load)}\n{END}{rest.split(END)[1]}"
+
+
+def load_table(load: Mapping[str, Any]) -> str:
+    """The figures of `python -m benchmarks.load` with their limits, in Markdown."""
+    rows = ["| figure | measured | processor time | limit |", "| --- | ---: | ---: | ---: |"]
+    for own in load["figures"]:
+        processor = "" if own["processor"] is None else f"{own['processor']:.1f} s"
+        limit = "" if own["limit"] is None else f"{own['limit']:,g} {own['unit']}".strip()
+        rows.append(f"| {own['name']} | {own['value']:,.4g} {own['unit']} | {processor} | {limit} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -237,6 +237,7 @@ def _as_before(monkeypatch, tmp_path) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setenv("STUDY_OUTPUT_DIR", str(tmp_path / "outputs"))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # of a process of its own
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "own_for_refusals.py").write_text(OWN_CODE)
     monkeypatch.syspath_prepend(tmp_path)

@@ -124,6 +124,7 @@ def command(
     """The command line within this process: exit status, stdout, stderr."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # of a process of its own
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr("os.fsync", lambda _file: None)
     monkeypatch.chdir(tmp_path)

@@ -34,9 +34,9 @@ def main() -> int:
         The exit status: 1 if anything was not as it must be.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--cases", type=int, default=240, help="in forked processes")
+    parser.add_argument("--cases", type=int, default=220, help="in forked processes")
     parser.add_argument("--at-once", type=int, default=8, help="of several sweeps at once")
-    parser.add_argument("--cold", type=int, default=12, help="of whole processes")
+    parser.add_argument("--cold", type=int, default=10, help="of whole processes")
     parser.add_argument("--seed", type=int, default=0, help="that draws the cases")
     parser.add_argument("--only", type=int, nargs="*", help="numbers of the cases to try")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
@@ -81,7 +81,7 @@ def main() -> int:
 
 def _plan(forked: Undisturbed, count: int, at_once: int, draw: random.Random) -> list[tuple[int, Case]]:
     """Numbered cases: of each kind its share, kills taking what is left."""
-    own = {name: int(share * count) for name, share in SHARES.items()}
+    own = {name: max(1, int(share * count)) for name, share in SHARES.items()}
     own["kills"] += count - sum(own.values())
     cases: list[Case] = [
         *islice(kills(forked, draw), own["kills"]),

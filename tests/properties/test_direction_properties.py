@@ -257,6 +257,7 @@ def test_a_difference_leads_from_one_to_the_other_and_back(theta):
 @given(weights(), SEEDS)
 def test_a_direction_comes_back_from_its_file_with_the_same_bits(theta, seed):
     direction = random_direction(theta, seed=seed, normalization="filter")
+    assume(direction.flat.any())  # one of no length is no direction, and its file is refused
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("θ.safetensors", "b.safetensors")]
         for file in files:

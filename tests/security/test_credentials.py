@@ -1,5 +1,6 @@
 """Credentials, of an address or of the environment, are in nothing that is printed, logged, kept or sent."""
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -57,6 +58,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def study(environment, monkeypatch, capfd, caplog, output_dir) -> Callable[..., str]:
     """Calls the command line in this process. All that it prints and logs, which has no secret."""
+    for name in (None, "hydra"):  # as in a process of its own, whatever a test before has set
+        caplog.set_level(logging.WARNING, name)
     monkeypatch.setattr(cli.signal, "signal", lambda *_handler: None)
     monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)
 
