@@ -184,12 +184,15 @@ class Record:
 
     def remove(self, name: str) -> None:
         """Take a file out of the record."""
+        self._file(name).unlink(missing_ok=True)  # first: what is in no manifest, nobody would ever remove
         if self._manifest.pop(name, None) is not None:
             self._write_manifest()
-        self._file(name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove the whole record."""
+        """Remove the whole record; its manifest last, which a kill on the way would leave nobody to miss."""
+        for file in [*self.path.rglob("*")]:
+            if file.is_file() and file != self.path / MANIFEST:
+                file.unlink()
         if self.path.exists():
             shutil.rmtree(self.path)
         self._manifest = {}

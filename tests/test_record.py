@@ -118,6 +118,32 @@ def test_a_damaged_manifest_counts_as_none(record: Record, content: bytes, caplo
     assert again(record).read("file") == b"y"
 
 
+def test_what_is_cut_short_leaves_no_file_that_no_manifest_has(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*_rest: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("a.txt", "b/c.txt"):
+        record.write(name, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "_write_manifest", killed)
+        with pytest.raises(KeyboardInterrupt):
+            record.remove("a.txt")
+    again = Record.at(record.output_dir, record.config_hash)
+    assert not again.holds("a.txt")
+    again.remove("a.txt")
+    assert again.files().keys() == {"b/c.txt"}
+    with monkeypatch.context() as patch:
+        patch.setattr(record_module.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            again.discard()
+    left = Record.at(record.output_dir, record.config_hash)
+    assert {file.name for file in left.path.rglob("*") if file.is_file()} == {"manifest.json"}
+    assert left.files().keys() == {"b/c.txt"}
+    assert left.state is None
+
+
 def test_discard_leaves_nothing_behind(record: Record):
     record.create({"name": "run"})
     record.write("sub/file", b"x")
