@@ -40,8 +40,9 @@ def main() -> None:
     print(shown(found))
     print(f"\nload average {busy:.1f} at the end, {os.cpu_count()} processors")
     if asked.json is not None:
-        content = {"figures": [asdict(own) | {"ok": own.ok} for own in found], "asked": vars(asked)}
-        asked.json.write_text(json.dumps(content, indent=1, default=str) + "\n")
+        of_what = {name: value for name, value in vars(asked).items() if name not in {"folder", "json"}}
+        content = {"figures": [asdict(own) | {"ok": own.ok} for own in found], "asked": of_what}
+        asked.json.write_text(json.dumps(content, indent=1) + "\n")
     sys.exit(not all(own.ok for own in found))
 
 

@@ -46,7 +46,7 @@ TESTED = {
     "security": ("tests/security",),
     "load": ("tests/load",),
 }
-PASSING = re.compile(r"- during generate phase .*?(\d+) passing examples", re.DOTALL)
+PASSING = re.compile(r"- (\d+) passing, ")
 
 
 def main() -> int:
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def tested() -> tuple[dict[str, int], int]:
-    """By name, how many tests passed, and how many examples were made up for them; and how many failed."""
+    """Run the tests; what `counted` says of them, and how many failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         paths = sorted({path.split("::")[0] for own in TESTED.values() for path in own})
@@ -79,12 +79,25 @@ def tested() -> tuple[dict[str, int], int]:
         done = subprocess.run(
             [*command, "--hypothesis-show-statistics"], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        cases = list(ElementTree.parse(report).iter("testcase"))
+        return counted(report, done.stdout)
+
+
+def counted(report: Path, printed: str) -> tuple[dict[str, int], int]:
+    """By name, how many tests passed, and how many examples were made up for them; and how many failed.
+
+    Args:
+        report: of pytest, in JUnit's XML with files.
+        printed: by pytest, the statistics of hypothesis among it.
+    """
+    cases = list(ElementTree.parse(report).iter("testcase"))
     passed = [case for case in cases if not {own.tag for own in case} & {"failure", "error", "skipped"}]
     failed = [case for case in cases if {own.tag for own in case} & {"failure", "error"}]
     names = [f"{case.get('file')}::{case.get('name')}" for case in passed]
     counts = {name: sum(own.startswith(paths) for own in names) for name, paths in TESTED.items()}
-    counts["examples"] = sum(int(count) for count in PASSING.findall(done.stdout))
+    of_properties = [
+        part for part in re.split(r"\n(?=\S+\.py::)", printed) if part.startswith(TESTED["properties"])
+    ]
+    counts["examples"] = sum(int(count) for part in of_properties for count in PASSING.findall(part))
     return counts, len(failed)
 
 
