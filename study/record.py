@@ -190,7 +190,8 @@ class Record:
 
     def discard(self) -> None:
         """Remove the whole record; its manifest last, which a kill on the way would leave nobody to miss."""
-        for file in [*self.path.rglob("*")]:
+        inside = [] if self.path.is_symlink() else [*self.path.rglob("*")]  # rmtree refuses a link
+        for file in inside:
             if file.is_file() and file != self.path / MANIFEST:
                 file.unlink()
         if self.path.exists():
