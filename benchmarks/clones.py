@@ -35,7 +35,7 @@ def settings(overrides: Sequence[str], rates: Sequence[float], seeds: Sequence[i
     """The configuration of every run of the sweep over these learning rates and seeds."""
     shared = typed(composed(overrides))
     for rate in rates:
-        optimizer = replace(shared.optimizer, learning_rate=rate)  # type: ignore[call-arg]
+        optimizer = replace(shared.optimizer, learning_rate=rate)
         for seed in seeds:
             yield replace(shared, optimizer=optimizer, seed=seed)
 

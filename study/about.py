@@ -6,12 +6,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from study.config import MlflowConfig, StudyConfig
+from study.credentials import hidden
 from study.identity import branch_seed, seeds
 from study.keys import hashed
 from study.models import count_parameters
 from study.paths import root
 from study.prepare import Prepared
-from study.tracking.tracker import without_credentials
 
 
 def about(prepared: Prepared) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def shown(config: StudyConfig) -> DictConfig:
     structured = OmegaConf.structured(config)
     assert isinstance(structured, DictConfig)
     if isinstance(config.tracking, MlflowConfig) and config.tracking.uri is not None:
-        structured.tracking.uri = without_credentials(config.tracking.uri)
+        structured.tracking.uri = hidden(config.tracking.uri)
     return structured
 
 

@@ -1,15 +1,13 @@
 """Which of many runs a figure shows, and how it says so: curves beyond some dozens hide one another."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
+from study.figures.few import evenly
 from study.left_out import LeftOut
 from study.members import Member, Members
 
 MOST_CURVES = 60
 """Curves that one picture can hold and still be read."""
-
-Item = TypeVar("Item")
 
 
 def choose_runs(
@@ -38,10 +36,3 @@ def choose_runs(
         LeftOut(figure, members.label(run), reason) for run in runs if run.record.config_hash not in kept
     ]
     return chosen, f"{len(chosen)} of {len(runs):,} runs ({which})", left_out
-
-
-def evenly(items: Sequence[Item], most: int) -> list[Item]:
-    """At most so many of them, at least two, evenly spaced from the first to the last."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]

@@ -3,18 +3,17 @@
 import io
 import logging
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from study import __version__
 from study.commands import COMMANDS, run_sweep
-from study.errors import INTERRUPTED, hidden, interrupt, refuse
+from study.credentials import handed_over, hidden
+from study.errors import INTERRUPTED, interrupt, refuse
 from study.landscape.allocator import keep_freed_memory
 from study.paths import default_output_dir, root
 
@@ -55,7 +54,10 @@ def main() -> None:
     """Run the command line, and exit with its status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # how its retries ended is said once, by others
-    arguments = [_without_credentials(word) for word in sys.argv[1:]]
+    arguments = [
+        handed_over(word) if word.startswith("tracking.uri=") and "${" not in word else word
+        for word in sys.argv[1:]
+    ]
     first = arguments[0] if arguments else ""
     bare = first and first[0] not in "-+~" and "=" not in first
     if bare and first not in COMMANDS:
@@ -135,20 +137,6 @@ def run_jobs(arguments: Sequence[str]) -> int:
         start()
     print(hidden(shown.getvalue()), end="")  # a file of the configuration may hold credentials, too
     return max(statuses, default=0)
-
-
-def _without_credentials(argument: str) -> str:
-    """The address of a server as its own words; user and password go where the client looks for them.
-
-    So no record, no page and no process of a launcher is told them.
-    """
-    found = re.fullmatch(r"(tracking\.uri=['\"]?https?://)([^\s/'\"$]*)@(.*)", argument)
-    if found is None:
-        return argument
-    user, _, password = found[2].partition(":")
-    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(user)
-    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(password)
-    return found[1] + found[3]
 
 
 def _choices(folder: Path) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.errors import FAILED, hidden, in_one_line, refuse
+from study.credentials import hidden
+from study.errors import FAILED, in_one_line, refuse
 
 SHOW_HELP = """\
 study show [KEY=VALUE ...]: the resolved configuration, each key with its value, range and meaning

@@ -19,7 +19,7 @@ from study.config_training import (
     TrainingConfig,
 )
 from study.errors import ConfigError
-from study.keys import LARGEST_SEED, MOST_POINTS, key, walk
+from study.keys import LARGEST_SEED, key, points_key, walk
 from study.kinds import KINDS, LandscapeConfig
 from study.models import MODELS, ModelConfig
 from study.optimizers import OPTIMIZERS, OptimizerConfig
@@ -87,9 +87,7 @@ class ComparisonConfig:
     alpha_range: list[float] = key(
         "first and last α between two minima; 0 is the one, 1 the other", length=2, increasing=True
     )
-    points: int = key(
-        "number of grid points; both minima are evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points; both minima are evaluated besides")
     examples: int | None = key(
         "size of the fixed random subset of each split that is read; null reads all", at_least=2
     )

@@ -7,7 +7,8 @@ import numpy as np
 
 from study.analysis.over_directions import replicates
 from study.analysis.paired import Difference, paired_difference
-from study.chosen import MOST_CURVES, evenly
+from study.chosen import MOST_CURVES
+from study.figures.few import evenly
 from study.kinds import KINDS
 from study.landscape.result import Landscape
 from study.left_out import LeftOut

@@ -2,17 +2,16 @@
 
 import difflib
 import errno
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from types import FrameType
 from typing import NoReturn
 
+from study.credentials import hidden
+
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit statuses
 _OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"]*@")
 
 
 class ConfigError(ValueError):
@@ -48,11 +47,6 @@ def disk_trouble(error: BaseException | None) -> str | None:
             )
         error = error.__cause__ or error.__context__
     return None
-
-
-def hidden(text: str) -> str:
-    """Words as they may be shown and kept: addresses in them without user and password."""
-    return _CREDENTIALS.sub("", text)
 
 
 def refuse(line: str, status: int = MISUSED) -> NoReturn:

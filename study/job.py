@@ -16,7 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, hidden, in_one_line, interrupt
+from study.credentials import hidden
+from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
 from study.files import locked
 from study.landscape.allocator import keep_freed_memory
 from study.prepare import prepare
@@ -93,7 +94,7 @@ def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome 
             return FAILED, None
         logging.getLogger(__name__).error("the run failed\n%s", hidden(traceback.format_exc().rstrip()))
         kept = prepared.record.path / "error.txt"
-        print(f"study: the run failed ({hidden(str(error))}); its traceback is {kept}", file=sys.stderr)
+        print(f"study: the run failed ({in_one_line(error)}); its traceback is {kept}", file=sys.stderr)
         return FAILED, None
 
 

@@ -99,6 +99,11 @@ def key(meaning: str, *, hashed: bool = True, optional: bool = False, **rules: A
     return field(default=None if optional else MISSING, metadata=metadata)
 
 
+def points_key(meaning: str) -> Any:
+    """A field that counts the points along an axis; see `key`."""
+    return key(meaning, at_least=2, at_most=MOST_POINTS)
+
+
 def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any] | None, Any]]:
     """(full name, field, value) of every key of a configuration; a section comes before its own keys."""
     entries: list[tuple[str, Field[Any] | None, Any]]

@@ -1,7 +1,7 @@
 """A run's folder, or a sweep's: all that it produced, and the source of truth.
 
 Every file is written whole or not at all, and counts only once `manifest.json` holds its checksum: what a
-kill leaves half-done is found missing, and is made again.
+kill leaves half-done is found missing, and is made again. The manifest has its own checksum, and a copy.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from study.files import link_atomically, locked, write_atomically
 log = logging.getLogger(__name__)
 
 RUNS, SWEEPS, COMPARISONS, POINTS = "runs", "sweeps", "comparisons", "points"  # folders of output_dir
-MANIFEST = "manifest.json"
+MANIFEST, COPY = "manifest.json", "manifest.copy.json"
 MIRROR = "mirror.json"
 
 
@@ -119,19 +119,18 @@ class Record:
             yield held
 
     def reload(self) -> None:
-        """Read the manifest anew: another process may have written it."""
-        file = self.path / MANIFEST
-        try:
-            listed = dict(json.loads(file.read_bytes())) if file.exists() else {}
-        except (ValueError, TypeError):
-            log.warning("%s is damaged: everything it listed is made again", file)
-            listed = {}
+        """Read the manifest: another process may have written it. Of one that is damaged, its copy counts.
+
+        So no training is lost with a list, and nothing is read that no list has the checksum of.
+        """
+        lists = (listed for name in (MANIFEST, COPY) if (listed := self._listed(name)) is not None)
+        listed = next(lists, {})
         self._manifest = {name: checksum for name, checksum in listed.items() if not _leads_out(name)}
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file of the record, and its checksum."""
         content = data.encode() if isinstance(data, str) else data
-        checksum = hashlib.sha256(content).hexdigest()
+        checksum = _digest(content)
         if name in self._manifest and self._manifest[name] != checksum:
             self._manifest[name] += f" {checksum}"  # a kill between the two writes leaves one of them right
             self._write_manifest()
@@ -153,7 +152,7 @@ class Record:
         if name not in self._manifest or not file.is_file():
             raise DamagedFileError(f"{file} is missing")
         content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() not in self._manifest[name].split():
+        if _digest(content) not in self._manifest[name].split():
             raise DamagedFileError(f"{file} does not have the checksum it was written with")
         return content
 
@@ -179,7 +178,7 @@ class Record:
             content = other.read(name)
             if not link_atomically(other._file(name), self._file(name)):
                 write_atomically(self._file(name), content)
-            self._manifest[name] = hashlib.sha256(content).hexdigest()
+            self._manifest[name] = _digest(content)
             self._write_manifest()
 
     def remove(self, name: str) -> None:
@@ -189,10 +188,10 @@ class Record:
             self._write_manifest()
 
     def discard(self) -> None:
-        """Remove the whole record; its manifest last, which a kill on the way would leave nobody to miss."""
+        """Remove the whole record; its manifests last: what is in none, nobody would ever miss, or remove."""
         inside = [] if self.path.is_symlink() else [*self.path.rglob("*")]  # rmtree refuses a link
         for file in inside:
-            if file.is_file() and file != self.path / MANIFEST:
+            if file.is_file() and file not in {self.path / MANIFEST, self.path / COPY}:
                 file.unlink()
         if self.path.exists():
             shutil.rmtree(self.path)
@@ -272,7 +271,31 @@ class Record:
         return self.path / name
 
     def _write_manifest(self) -> None:
-        write_atomically(self.path / MANIFEST, json.dumps(self._manifest, indent=1).encode())
+        own = {MANIFEST: _digest(_listing(self._manifest))}
+        for name in (MANIFEST, COPY):
+            write_atomically(self.path / name, _listing({**own, **self._manifest}))
+
+    def _listed(self, name: str) -> dict[str, str] | None:
+        """What a manifest lists; None if it is gone, or not as it was written."""
+        try:
+            listed = dict(json.loads((self.path / name).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            listed = {MANIFEST: ""}
+        own = listed.pop(MANIFEST, None)  # that of the list itself; none in a record of an earlier version
+        if own in {None, _digest(_listing(listed))}:
+            return listed
+        log.warning("%s is damaged", self.path / name)
+        return None
+
+
+def _listing(manifest: dict[str, str]) -> bytes:
+    return json.dumps(manifest, indent=1).encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _leads_out(name: str) -> bool:

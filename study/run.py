@@ -22,7 +22,8 @@ from study.analysis.curvature import Curvature
 from study.config import MlflowConfig, TrackingConfig
 from study.config_curvature import TopConfig
 from study.config_measures import FlatnessConfig
-from study.errors import hidden, in_one_line
+from study.credentials import hidden
+from study.errors import in_one_line
 from study.kinds import LandscapeConfig, Trained
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights

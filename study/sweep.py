@@ -15,7 +15,8 @@ from study.columns import columns
 from study.compare import compare
 from study.comparison_report import keep_comparison, kept_verdicts
 from study.config import DataConfig, StudyConfig
-from study.errors import ConfigError, JobError, hidden, in_one_line
+from study.credentials import hidden
+from study.errors import ConfigError, JobError, in_one_line
 from study.identity import digest
 from study.job import Job
 from study.members import Members
@@ -116,7 +117,7 @@ def check_all(combinations: Sequence[Combination]) -> list[Planned]:
 
     planned: dict[str, Planned] = {}
     for combination in combinations:
-        composed, hydra = combination.config, combination.hydra
+        composed, hydra = combination.compose()
         try:
             config, choices = resolved(composed, hydra)
             prepared = prepare(config, choices, load)

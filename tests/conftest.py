@@ -1,14 +1,17 @@
 """What the tests of whole runs share: a configuration so small that a run takes a fraction of a second."""
 
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
+from study import cli, report
 from study import look as look_module
-from study import report
 from study import run as run_module
 from study import train as train_module
 from study.config import StudyConfig
@@ -37,6 +40,40 @@ SMALL_GRID = {
 }
 Compose = Callable[..., StudyConfig]
 Start = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread of torch's, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """The command line within this process: exit status, stdout, stderr.
+
+    What it sets for a process of its own, handlers, paths and variables, is put back.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["study", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (int(ended.value.code or 0), *capfd.readouterr())
+
+    yield called
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_the_record_is_complete_and_undamaged(record):
     } <= names
     assert all(record.holds(name) for name in names)
     on_disk = {str(file.relative_to(record.path)) for file in record.path.rglob("*") if file.is_file()}
-    assert on_disk == names | {"manifest.json"}
+    assert on_disk == names | {"manifest.json", "manifest.copy.json"}
     assert not list(record.path.rglob("*.tmp"))
 
 

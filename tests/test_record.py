@@ -86,7 +86,7 @@ def test_a_file_that_was_never_written_through_the_record_does_not_count(record:
         record.read("file")
 
 
-@pytest.mark.parametrize("survived", [0, 1, 2])
+@pytest.mark.parametrize("survived", range(5))  # both manifests, the file, both manifests
 def test_a_kill_while_a_file_is_replaced_loses_nothing(
     record: Record, monkeypatch: pytest.MonkeyPatch, survived: int
 ):
@@ -103,19 +103,47 @@ def test_a_kill_while_a_file_is_replaced_loses_nothing(
     monkeypatch.setattr(record_module, "write_atomically", killed_after)
     with pytest.raises(SystemExit):
         record.write("metrics.json", "new")
-    assert again(record).read("metrics.json") == (b"new" if survived == 2 else b"old")
+    assert again(record).read("metrics.json") == (b"new" if survived > 2 else b"old")
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe", b"[1, 2]", b"null"])
-def test_a_damaged_manifest_counts_as_none(record: Record, content: bytes, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("content", [None, b"", b'{"a": ', b"\xff\xfe", b"[1, 2]", b"null", "a name"])
+def test_of_a_damaged_manifest_the_copy_counts(
+    record: Record, content: bytes | str | None, caplog: pytest.LogCaptureFixture
+):
+    def damage(name: str) -> None:
+        file = record.path / name
+        if content is None:
+            file.unlink()
+        elif isinstance(content, str):
+            file.write_bytes(file.read_bytes().replace(b"below/other", b"below/otter"))
+        else:
+            file.write_bytes(content)
+
     record.write("file", b"x")
-    (record.path / "manifest.json").write_bytes(content)
+    record.write("below/other", b"y")
+    before = record.files()
+    damage("manifest.json")
     damaged = again(record)
-    assert "manifest.json is damaged" in caplog.text
-    assert not damaged.holds("file")
-    assert damaged.state is None
-    damaged.write("file", b"y")
+    assert ("manifest.json is damaged" in caplog.text) is (content is not None)
+    assert damaged.files() == before
+    assert damaged.read("file") == b"x"
+    damaged.write("file", b"z")  # which writes both anew
+    caplog.clear()
+    assert again(record).read("file") == b"z"
+    assert caplog.text == ""
+    damage("manifest.json")
+    damage("manifest.copy.json")
+    lost = again(record)
+    assert not lost.holds("file")
+    assert lost.state is None
+    lost.write("file", b"y")
     assert again(record).read("file") == b"y"
+
+
+def test_the_manifest_of_an_earlier_version_is_taken_as_it_is(record: Record):
+    record.write("file", b"x")
+    (record.path / "manifest.json").write_text(json.dumps(record.files()))
+    assert again(record).read("file") == b"x"
 
 
 def test_what_is_cut_short_leaves_no_file_that_no_manifest_has(
@@ -139,7 +167,8 @@ def test_what_is_cut_short_leaves_no_file_that_no_manifest_has(
         with pytest.raises(KeyboardInterrupt):
             again.discard()
     left = Record.at(record.output_dir, record.config_hash)
-    assert {file.name for file in left.path.rglob("*") if file.is_file()} == {"manifest.json"}
+    files = {file.name for file in left.path.rglob("*") if file.is_file()}
+    assert files == {"manifest.json", "manifest.copy.json"}
     assert left.files().keys() == {"b/c.txt"}
     assert left.state is None
 

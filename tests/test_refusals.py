@@ -4,10 +4,9 @@
 
 import os
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -232,34 +231,14 @@ MISTAKES = {
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch, tmp_path) -> Iterator[None]:
-    """The command line sets handlers, paths and variables for a process of its own."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+def study(command_line, monkeypatch, tmp_path) -> Callable[..., tuple[int, str, str]]:
+    """The command line within this process, beside own code: exit status, stdout, stderr."""
     monkeypatch.setenv("STUDY_OUTPUT_DIR", str(tmp_path / "outputs"))
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # of a process of its own
-    monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "own_for_refusals.py").write_text(OWN_CODE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_for_refusals", raising=False)
     monkeypatch.chdir(tmp_path)
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def study(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
-    """The command line within this process: exit status, stdout, stderr."""
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["study", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (int(ended.value.code or 0), *capfd.readouterr())
-
-    return called
+    return command_line
 
 
 @pytest.mark.parametrize("command", MISTAKES)
@@ -330,10 +309,10 @@ def test_a_lazy_network_gets_its_weights_and_runs(study, tmp_path):
     assert ": finished\n" in out
 
 
-def test_version(monkeypatch, capsys):
+def test_version(monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["study", "--version"])
     cli.main()
-    assert capsys.readouterr().out == f"study {__version__}\n"
+    assert capfd.readouterr().out == f"study {__version__}\n"
 
 
 def test_a_mistake_of_one_job_fails_the_multirun(study, tmp_path):

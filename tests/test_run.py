@@ -97,7 +97,10 @@ def test_a_run_leaves_a_record_with_the_files_of_the_contract(start: Start, outp
         for suffix in ("npz", "json", "csv", "png", "pdf", "html")
     }
     assert set(record.files()) == expected
-    assert set(written(record)) == expected | {"manifest.json"}  # and no file is left over
+    assert set(written(record)) == expected | {
+        "manifest.json",
+        "manifest.copy.json",
+    }  # and no file is left over
     assert all(record.holds(name) for name in expected)
     assert record.read("landscapes/line.png")[:8] == b"\x89PNG\r\n\x1a\n"
     report = record.read("report.md").decode()

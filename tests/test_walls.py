@@ -20,20 +20,21 @@ ALLOWED = {
     "optimizers": {"study.keys", "study.errors"},
     "analysis": {"study.landscape"},
     "figures": {"study.landscape"},
-    "tracking": {"study.record", "study.files", "study.errors"},
+    "tracking": {"study.record", "study.files", "study.errors", "study.credentials"},
     "kinds": {
         "study.landscape",
         "study.analysis",
         "study.figures",
         "study.training",
         "study.keys",
+        "study.credentials",
         "study.errors",
     },
 }
 # The modules that alone may import a library.
 OWNERS = {
     "mlflow": {"tracking/mlflow_tracker.py"},
-    "hydra": {"cli.py", "resolve.py", "refusals.py", "multirun.py", "job.py"},
+    "hydra": {"cli.py", "resolve.py", "refusals.py", "composer.py", "multirun.py", "job.py"},
     "ray": {"landscape/executors.py"},
     "pickle": set(),
     "dill": set(),
@@ -51,6 +52,7 @@ LIGHT = {
     "cli.py",
     "commands.py",
     "paths.py",
+    "credentials.py",
     "errors.py",
     "landscape/allocator.py",
 }

@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from study.figures.few import evenly
 from study.figures.style import MARKERS, PAD, SMALL_SIZE, WIDTH, Manner, compose, new_figure, wrap
 from study.landscape.result import Landscape
 
@@ -44,10 +45,10 @@ def named(look: Looks) -> tuple[Looks, list[Artist]]:
     """The configurations that a legend names: of many, some from the first to the last, with a note."""
     if len(look) <= MOST_NAMED:
         return look, []
-    kept = [round(place * (len(look) - 1) / (NAMED - 1)) for place in range(NAMED)]
-    names = [name for at, name in enumerate(look) if at in kept]
     label = f"{NAMED} of {len(look):,} are named; colours, dark to light, in their order"
-    return {name: look[name] for name in names}, [Line2D([], [], linestyle="none", label=label)]
+    return {name: look[name] for name in evenly([*look], NAMED)}, [
+        Line2D([], [], linestyle="none", label=label)
+    ]
 
 
 def panel_grid(count: int, columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from study.keys import MOST_POINTS, key
+from study.keys import key, points_key
 from study.kinds.base import LandscapeConfig
 from study.landscape.geometry import Geometry
 from study.landscape.grid import Grid
@@ -14,12 +14,8 @@ class BoundedConfig(LandscapeConfig):
     """A landscape on a plane whose ranges follow from the points that it is about."""
 
     margin: float = key("room beyond the outermost points, as a share of their extent", at_least=0)
-    points: int = key(
-        "number of grid points along α; special points are evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
-    beta_points: int | None = key(
-        "number of grid points along β; null takes α's", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points along α; special points are evaluated besides")
+    beta_points: int | None = points_key("number of grid points along β; null takes α's")
 
     def about(self, geometry: Geometry) -> Grid:
         """Evenly spaced α (rows) and β (columns) about the special points of a plane."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from study.analysis.connectivity import BARRIERS, barriers
 from study.analysis.curve_finding import find_curve
 from study.analysis.measures import EXTREMES, extremes
-from study.keys import LARGEST_SEED, MOST_POINTS, key
+from study.keys import LARGEST_SEED, key, points_key
 from study.kinds.base import Companion, Kind, Trained
 from study.kinds.drawing import LineDrawing
 from study.kinds.ends import EndsConfig, ends_words
@@ -35,9 +35,7 @@ class CurveConfig(EndsConfig):
     learning_rate: float = key("its first learning rate (Adam)", above=0)
     curve_seed: int = key("seed of its order of examples and of t", at_least=0, at_most=LARGEST_SEED)
     t_range: list[float] = key("first and last t; 0 is the start, 1 the end", length=2, increasing=True)
-    points: int = key(
-        "number of grid points; both ends are evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points; both ends are evaluated besides")
 
 
 def geometry(config: CurveConfig, trained: Trained) -> Curve:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.errors import ConfigError
-from study.keys import MOST_POINTS, key
+from study.keys import key, points_key
 from study.kinds.base import Trained
 from study.kinds.directed import DirectedConfig
 from study.kinds.rectangle import RectangleConfig
@@ -21,12 +21,8 @@ class DirectedPlaneConfig(RectangleConfig, DirectedConfig):
 
     orthogonal: bool = key("take from the second direction its part along the first")
     alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
-    points: int = key(
-        "number of grid points along α; the solution is evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
-    beta_points: int | None = key(
-        "number of grid points along β; null takes α's", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points along α; the solution is evaluated besides")
+    beta_points: int | None = points_key("number of grid points along β; null takes α's")
 
     def check(self, name: str) -> None:
         """Refuse another number of directions than two.

@@ -6,7 +6,7 @@ from typing import Any
 
 from study.analysis.measures import EXTREMES, extremes, largest_rise
 from study.analysis.roughness import ROUGHNESS, roughness_measures
-from study.keys import LARGEST_SEED, MOST_POINTS, key
+from study.keys import LARGEST_SEED, key, points_key
 from study.kinds.base import Kind, LandscapeConfig, Trained
 from study.kinds.drawing import LineDrawing
 from study.kinds.steps import beside
@@ -22,9 +22,7 @@ class InterpolationConfig(LandscapeConfig):
     alpha_range: list[float] = key(
         "first and last α; 0 is the initialisation, 1 the solution", length=2, increasing=True
     )
-    points: int = key(
-        "number of grid points; both ends of the line are evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points; both ends of the line are evaluated besides")
     start_seed: int | None = key(
         "seed of a fresh initialisation to start from; null starts from the run's own",
         at_least=0,

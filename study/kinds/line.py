@@ -7,7 +7,7 @@ from typing import Any
 from study.analysis.measures import BASIN, EXTREMES, basin_extent, extremes
 from study.analysis.roughness import ROUGHNESS, roughness_measures
 from study.errors import ConfigError
-from study.keys import MOST_POINTS, key
+from study.keys import key, points_key
 from study.kinds.base import Kind, Trained
 from study.kinds.directed import BasinConfig
 from study.kinds.replicated import ReplicatedConfig
@@ -22,9 +22,7 @@ class LineConfig(BasinConfig, ReplicatedConfig):
     """A line through the solution along a direction."""
 
     alpha_range: list[float] = key("first and last α; 0 is the solution", length=2, increasing=True)
-    points: int = key(
-        "number of grid points; the solution is evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points; the solution is evaluated besides")
 
     def check(self, name: str) -> None:
         """Refuse more than one direction.

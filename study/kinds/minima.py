@@ -10,7 +10,7 @@ from typing import Any
 
 from study.analysis.connectivity import BARRIERS, barriers
 from study.analysis.measures import EXTREMES, extremes
-from study.keys import MOST_POINTS, key
+from study.keys import key, points_key
 from study.kinds.base import Kind, Trained
 from study.kinds.drawing import LineDrawing
 from study.kinds.ends import EndsConfig, ends_words
@@ -24,9 +24,7 @@ class MinimaConfig(EndsConfig):
     """The line between two minima."""
 
     alpha_range: list[float] = key("first and last α; 0 is the start, 1 the end", length=2, increasing=True)
-    points: int = key(
-        "number of grid points; both ends are evaluated besides", at_least=2, at_most=MOST_POINTS
-    )
+    points: int = points_key("number of grid points; both ends are evaluated besides")
 
 
 def geometry(config: MinimaConfig, trained: Trained) -> Line:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from study.keys import MOST_POINTS, key
+from study.keys import key, points_key
 from study.kinds.base import LandscapeConfig
 from study.landscape.grid import Grid
 
@@ -14,11 +14,7 @@ class RectangleConfig(LandscapeConfig):
 
     alpha_range: list[float] = key("first and last α", length=2, increasing=True)
     beta_range: list[float] | None = key("first and last β; null takes α's", length=2, increasing=True)
-    points: int = key(
-        "number of grid points along each axis; the solution is evaluated besides",
-        at_least=2,
-        at_most=MOST_POINTS,
-    )
+    points: int = points_key("number of grid points along each axis; the solution is evaluated besides")
 
     @property
     def ranges(self) -> tuple[list[float], list[float]]:

@@ -165,9 +165,7 @@ class Weights:
                 raise ValueError(
                     f"{name!r} must have shape {tuple(tensor.shape)}, got {tuple(state[name].shape)}"
                 )
-            whole = state[name].is_floating_point() and torch.equal(state[name], state[name].round())
-            counts = _sort(tensor) == "integer" and whole
-            if _sort(state[name]) != _sort(tensor) and not counts:  # a copy would lose a part of it
+            if _sort(state[name]) != _sort(tensor) and not _are_counts(state[name], tensor):
                 raise ValueError(f"{name!r} must be {_sort(tensor)}, got {state[name].dtype}")
         moved = {parameter.name for parameter in layout.parameters}
         device = own[layout.parameters[0].name].device
@@ -224,6 +222,11 @@ def check_layouts(checkpoints: Sequence[Weights]) -> None:
                 "checkpoints must have the same parameters, in name, shape and dtype, "
                 f"number {place} differs from the first"
             )
+
+
+def _are_counts(given: Tensor, own: Tensor) -> bool:
+    """Whether floating-point numbers fill a tensor of integers, and a copy of them loses nothing."""
+    return _sort(own) == "integer" and _sort(given) == "floating-point" and torch.equal(given, given.round())
 
 
 def _sort(tensor: Tensor) -> str:

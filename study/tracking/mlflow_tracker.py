@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
+from study.credentials import handed_over
 from study.errors import ConfigError, in_one_line
 from study.record import MetricPoint, Record, State
-from study.tracking.tracker import without_credentials
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody's studies are anybody else's business
@@ -73,11 +72,7 @@ class MlflowTracker:
     """
 
     def __init__(self, uri: str | None, output_dir: str, experiment: str, upload_checkpoints: str) -> None:
-        self.uri = store_uri(output_dir) if uri is None else without_credentials(uri)
-        if uri is not None and (user := urlsplit(uri).username) is not None:
-            # The client never sees an address with credentials, so that no message of its own shows them.
-            os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(user)
-            os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(urlsplit(uri).password or "")
+        self.uri = store_uri(output_dir) if uri is None else handed_over(uri)
         self.output_dir = Path(output_dir)
         self.experiment = experiment
         self.upload_checkpoints = upload_checkpoints

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from study.errors import ConfigError, in_one_line
 from study.record import Record, State
@@ -116,9 +115,3 @@ class PatientTracker:
     def address(self) -> str | None:
         """The address of the tracker asked."""
         return self.tracker.address()
-
-
-def without_credentials(uri: str) -> str:
-    """An address as it may be shown: without user and password."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

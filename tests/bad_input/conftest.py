@@ -1,48 +1,29 @@
 """How the tests of bad input ask: of the command line, of what is built before a run, and of runs."""
 
 import copy
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from study import cli
 from study.config import StudyConfig
 from study.prepare import Prepared, prepare
 from study.resolve import composed, typed
 from study.run import run
+from tests.bad_input.small import SMALL
 
 OWN = "own_for_bad_input"  # the module that holds a test's own code
-TINY = (
-    "data=small_digits",
-    "data.train_examples=64",
-    "data.test_examples=32",
-    "model=mlp",
-    "model.widths=[4]",
-    "training.epochs=1",
-    "training.batch_size=32",
-    "training.threads=1",
-    "evaluation.threads=1",
-    "landscape=[line]",
-    "landscape.line.points=3",
-    "tracking=none",
-)
+TINY = (*SMALL, "landscape=[line]", "landscape.line.points=3")
 Prepare = Callable[..., Prepared]
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(one_thread: None) -> None:
     """Networks this small are only slowed by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -115,30 +96,16 @@ def landscape_of(
 
 @pytest.fixture
 def command(
+    command_line: Command,
     output_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
     plain_pictures: None,
-) -> Iterator[Command]:
-    """The command line within this process: exit status, stdout, stderr."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)  # of a process of its own
-    monkeypatch.setattr(sys, "path", [*sys.path])
+) -> Command:
+    """The command line within this process, in a folder of its own: exit status, stdout, stderr."""
     monkeypatch.setattr("os.fsync", lambda _file: None)
     monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["study", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (int(ended.value.code or 0), *capfd.readouterr())
-
-    yield called
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return command_line
 
 
 @pytest.fixture

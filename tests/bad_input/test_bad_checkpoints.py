@@ -3,8 +3,6 @@
 # ruff: noqa: E501  # messages stand whole
 
 import copy
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,19 +18,8 @@ from study.record import Record, State
 from study.resolve import composed, typed
 from study.run import run
 from study.source import checkpoint_name
+from tests.bad_input.small import SMALL
 
-SMALL = (
-    "data=small_digits",
-    "data.train_examples=64",
-    "data.test_examples=32",
-    "model=mlp",
-    "model.widths=[4]",
-    "training.epochs=1",
-    "training.batch_size=32",
-    "training.threads=1",
-    "evaluation.threads=1",
-    "tracking=none",
-)
 LINE = ("landscape=[line]", "landscape.line.points=3", "tracking=none")
 LAST = 2  # the update of the solution
 ONE_RUN = "must name one run in output_dir, by its hash or its MLflow id, or a .safetensors file"
@@ -64,12 +51,9 @@ def tampered(record: Record) -> Callable[..., Record]:
 
     def make(file: str, change: Callable[[str], str], name: str = "a1" * 8) -> Record:
         path = Path(shutil.copytree(record.path, record.path.parent / name))
-        content = change((path / file).read_text())
-        (path / file).write_text(content)
-        manifest = json.loads((path / "manifest.json").read_text())
-        manifest[file] = hashlib.sha256(content.encode()).hexdigest()
-        (path / "manifest.json").write_text(json.dumps(manifest))
-        return Record.at(record.output_dir, name)
+        copied = Record.at(record.output_dir, name)
+        copied.write(file, change((path / file).read_text()))
+        return copied
 
     return make
 

@@ -12,7 +12,7 @@ from typing import Any
 # Times and ids; and which of two runs that need one training did it.
 NEVER_TWICE = {"seconds", "created", "record_id", "started", "ended", "trained_by"}
 # Files that hold times, checksums of times, or ids.
-BY_OTHERS = {"manifest.json", "mirror.json", "report.html", "report.md"}
+BY_OTHERS = {"manifest.json", "manifest.copy.json", "mirror.json", "report.html", "report.md"}
 
 
 def left(output_dir: Path) -> dict[str, Any]:
@@ -80,9 +80,9 @@ def _faults_of_records(output_dir: Path) -> list[str]:
         if record.name == ".locks":
             continue
         name = record.relative_to(output_dir)
-        manifest = json.loads((record / "manifest.json").read_bytes())
+        manifest = _manifest(record)
         there = {path.relative_to(record).as_posix() for path in record.rglob("*") if path.is_file()}
-        for file in sorted(there - manifest.keys() - {"manifest.json"}):
+        for file in sorted(there - manifest.keys() - {"manifest.json", "manifest.copy.json"}):
             found.append(f"{name}/{file} is in no manifest")
         for file, checksum in manifest.items():
             if file not in there:
@@ -93,6 +93,12 @@ def _faults_of_records(output_dir: Path) -> list[str]:
         if state != "finished":
             found.append(f"{name} is {state}")
     return found
+
+
+def _manifest(record: Path) -> dict[str, str]:
+    """The checksums that a record lists, its own left out."""
+    listed = json.loads((record / "manifest.json").read_bytes())
+    return {name: checksum for name, checksum in listed.items() if name != "manifest.json"}
 
 
 def _store(output_dir: Path) -> dict[str, Any]:
@@ -166,7 +172,7 @@ def _unlike(output_dir: Path, run: dict[str, Any]) -> list[str]:
     config = run["tags"].get("config_hash")
     sweep = run["tags"].get("sweep_hash")
     record = output_dir / "runs" / config if config else output_dir / "sweeps" / str(sweep)
-    manifest = json.loads((record / "manifest.json").read_bytes())
+    manifest = _manifest(record)
     return [name for name, checksum in run["checksums"].items() if manifest.get(name) != checksum]
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.clones import fill, settings
 from study import compare as compare_module
-from study import comparison_report, multirun
+from study import comparison_report, composer
 from study.chosen import MOST_CURVES
 from study.compare import Comparison
 from study.config import StudyConfig
@@ -132,11 +132,12 @@ def test_jobs_that_differ_in_values_are_composed_once_and_as_hydra_would(
         made.append(words)
         return compose_by_hydra(*words, **settings)
 
-    monkeypatch.setattr(multirun, "compose", counting)
+    monkeypatch.setattr(composer, "compose", counting)
     with Multirun.open(arguments(*overrides)) as found:
         before = len(made)
         for job in found.combinations:
-            config, hydra = OmegaConf.to_yaml(job.config), job.hydra
+            own, hydra = job.compose()
+            config = OmegaConf.to_yaml(own)
             alone = compose_by_hydra("config", list(job.overrides), return_hydra_config=True)
             assert list(hydra.overrides.task) == list(alone.hydra.overrides.task)
             assert hydra.runtime.choices == alone.hydra.runtime.choices
@@ -149,7 +150,7 @@ def test_jobs_that_differ_in_values_are_composed_once_and_as_hydra_would(
 def test_a_wrong_value_is_refused_as_hydra_refuses_it(arguments, output_dir):
     with Multirun.open(arguments("training.batch_size=16,many")) as found:
         right, wrong = found.combinations
-        assert right.config.training.batch_size == 16
+        assert right.compose()[0].training.batch_size == 16
         with pytest.raises(Exception, match=r"training\.batch_size=many"):
-            _config = wrong.config
-        assert right.config.training.batch_size == 16
+            wrong.compose()
+        assert right.compose()[0].training.batch_size == 16

@@ -11,8 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from study import cli, comparison_report
 from study import train as train_module
-from study.errors import ConfigError, hidden
-from study.tracking.tracker import without_credentials
+from study.credentials import hidden
+from study.errors import ConfigError
 
 USER, PASSWORD = "us3r", "s3cret-p%40ss"
 IN_ENVIRONMENT = ("MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "SOME_SECRET", "DATABASE_PASSWORD")
@@ -154,7 +154,7 @@ def test_a_refusal_does_not_repeat_them(study, words):
 
 def test_an_address_is_shown_without_them():
     for uri in ("http://a:b@host:80/x", "http://a@host:80/x", "http://a:b@c@host:80/x"):
-        assert without_credentials(uri) == hidden(uri) == "http://host:80/x"
+        assert hidden(uri) == "http://host:80/x"
     plain = "see http://host:80/x, file:///home/me@work and me@host"
     assert hidden(plain) == plain
     assert str(ConfigError("k", "must be v", "http://a:b@host")) == "k must be v, got 'http://host'"

@@ -22,7 +22,7 @@ from study.landscape.result import Landscape
 from study.landscape.store import FoundPoints
 from study.landscape.weights import Weights
 from study.models.torchvision import TorchvisionModelConfig
-from study.record import Record
+from study.record import COPY, MANIFEST, Record
 from study.saved import saved_model
 from study.source import load_source
 from study.training.checkpoints import TrainingState, decode_weights
@@ -202,7 +202,8 @@ def test_files_of_a_record(bomb, marker, tmp_path):
     record.write("a.json", bomb)
     with pytest.raises(ValueError, match=r".*"):
         record.read_json("a.json")
-    (record.path / "manifest.json").write_bytes(bomb)
+    for name in (MANIFEST, COPY):
+        (record.path / name).write_bytes(bomb)
     assert Record.at(tmp_path, "abc").files() == {}
     assert not marker.exists()
 

@@ -100,7 +100,7 @@ def opened(study: Study) -> list[StudyConfig]:
     """The configurations of a study for one seed, its claims held against the tables that they will have."""
     with Multirun.open([study.override, "seed=0"]) as multirun:
         assert multirun.study == study
-        jobs = [resolved(job.config, job.hydra)[0] for job in multirun.combinations]
+        jobs = [resolved(*job.compose())[0] for job in multirun.combinations]
     check_claims(jobs[0].tested, [(settings(job), columns(job)) for job in jobs])
     assert len({repr(job) for job in jobs}) == len(jobs)
     return jobs
@@ -166,7 +166,7 @@ def test_the_setting_of_a_paper_takes_one_step(study: Study, output_dir, plain_p
         *NARROW.get(study.name, []),
     ]) as multirun:
         job = multirun.combinations[0]
-        config, choices = resolved(job.config, job.hydra)
+        config, choices = resolved(*job.compose())
     # minutes for networks of this size, and the miniatures have both
     config = replace(config, curvature=CurvatureConfig("off"), measures=MeasuresConfig("off"))
     outcome = run(prepare(config, choices))

@@ -20,11 +20,12 @@ import pytest
 
 from study import run as run_module
 from study.config import StudyConfig
+from study.credentials import hidden
 from study.prepare import prepare
 from study.record import Record, State
 from study.run import Outcome, make_tracker
 from study.tracking.mlflow_tracker import MlflowTracker, mlflow, store_uri
-from study.tracking.tracker import PatientTracker, without_credentials
+from study.tracking.tracker import PatientTracker
 
 Compose = Callable[..., StudyConfig]
 Start = Callable[..., Outcome]
@@ -518,7 +519,7 @@ def test_patience_never_skips_the_end(tmp_path: Path, state: State):
     ],
 )
 def test_an_address_never_shows_credentials(tmp_path: Path, tiny: Compose, uri: str, shown: str):
-    assert without_credentials(uri) == shown
+    assert hidden(uri) == shown
     assert MlflowTracker(uri, str(tmp_path), "study", "ends").address() == shown
     config = tiny(f"tracking.uri='{uri}'", tracking="server")
     assert make_tracker(config.tracking, str(tmp_path)).address() == shown
