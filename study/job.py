@@ -20,11 +20,10 @@ from study.credentials import hidden
 from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
 from study.files import locked
 from study.landscape.allocator import keep_freed_memory
+from study.landscape.orphans import WATCHED_EVERY, when_orphaned
 from study.prepare import prepare
 from study.resolve import resolved
 from study.run import Outcome, run
-
-WATCHED_EVERY = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,19 @@ def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome 
         kept = prepared.record.path / "error.txt"
         print(f"study: the run failed ({in_one_line(error)}); its traceback is {kept}", file=sys.stderr)
         return FAILED, None
+
+
+def end_without_driver(driver: int) -> None:
+    """Have a process of a pool end with its driver, also while it waits for its first job.
+
+    From then on the job itself sees to that, and says in its record how it ended.
+    """
+
+    def end() -> None:
+        if not _watch.cache_info().currsize:
+            os._exit(INTERRUPTED)
+
+    when_orphaned(driver, end)
 
 
 def find_own_code() -> None:

@@ -1,5 +1,6 @@
 """A multirun: from Hydra's overrides to its jobs, and those jobs through Hydra's launcher."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,8 +76,15 @@ class Multirun:
             choices = shared.hydra.runtime.choices
             yield cls(combinations, chosen_study(choices), choices["hydra/launcher"], shared)
 
-    def launch(self, combinations: Sequence[Combination], task: Task) -> None:
+    def launch(
+        self, combinations: Sequence[Combination], task: Task, waiting: Callable[[int], object]
+    ) -> None:
         """Have Hydra's launcher run `task` on the configuration of each combination.
+
+        Args:
+            combinations: the jobs.
+            task: run in whatever process.
+            waiting: called with this process's id in each process of a pool, which waits for its first job.
 
         Raises:
             Exception: whatever the launcher raises, as where a process of its pool was killed.
@@ -87,6 +95,8 @@ class Multirun:
             task_function=task,
             config=self._shared,
         )
+        if isinstance(pool := getattr(launcher, "joblib", None), dict):
+            pool |= {"initializer": waiting, "initargs": (os.getpid(),)}
         launcher.launch([list(job.overrides) for job in combinations], initial_job_idx=0)
 
 

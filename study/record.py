@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +68,7 @@ class Record:
 
     path: Path
     _manifest: dict[str, str] = field(default_factory=dict, repr=False)
+    _is_held: bool = field(default=False, repr=False)
 
     @classmethod
     def at(cls, output_dir: str | Path, name: str, folder: str = RUNS) -> "Record":
@@ -112,20 +113,28 @@ class Record:
             waiting: called once before a wait.
         """
         with locked(self.lock_file, wait, waiting) as held:
-            if held:
+            if not held:
+                yield False
+                return
+            self._is_held = True
+            try:
                 for left in self.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
                     left.unlink(missing_ok=True)
                 self.reload()
-            yield held
+                yield True
+            finally:
+                self._is_held = False
 
     def reload(self) -> None:
         """Read the manifest: another process may have written it. Of one that is damaged, its copy counts.
 
         So no training is lost with a list, and nothing is read that no list has the checksum of.
         """
-        lists = (listed for name in (MANIFEST, COPY) if (listed := self._listed(name)) is not None)
-        listed = next(lists, {})
+        lists = [self._listed(name) for name in (MANIFEST, COPY)]
+        listed = next((own for own in lists if own is not None), {})
         self._manifest = {name: checksum for name, checksum in listed.items() if not _leads_out(name)}
+        if self._manifest and None in lists:
+            self._mend()
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file of the record, and its checksum."""
@@ -274,6 +283,15 @@ class Record:
         own = {MANIFEST: _digest(_listing(self._manifest))}
         for name in (MANIFEST, COPY):
             write_atomically(self.path / name, _listing({**own, **self._manifest}))
+
+    def _mend(self) -> None:
+        """Write both manifests anew, unless another process is at work here, or nothing can be written."""
+        with suppress(OSError):
+            if self._is_held:
+                self._write_manifest()
+            else:
+                with self.lock(wait=False):  # which reads them once more
+                    pass
 
     def _listed(self, name: str) -> dict[str, str] | None:
         """What a manifest lists; None if it is gone, or not as it was written."""

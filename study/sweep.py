@@ -18,7 +18,7 @@ from study.config import DataConfig, StudyConfig
 from study.credentials import hidden
 from study.errors import ConfigError, JobError, in_one_line
 from study.identity import digest
-from study.job import Job
+from study.job import Job, end_without_driver
 from study.members import Members
 from study.multirun import Combination, Multirun
 from study.prepare import prepare
@@ -210,7 +210,7 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
     while waiting:
         started = now()
         try:
-            multirun.launch([job.combination for job in waiting], task)
+            multirun.launch([job.combination for job in waiting], task, end_without_driver)
             return
         except Exception as error:  # whatever a launcher raises
             left = [job for job in waiting if not _ended_since(job.record, started)]
@@ -229,7 +229,7 @@ def _run_alone(multirun: Multirun, job: Planned, task: Job) -> None:
     """Run a job by itself; once more if its process dies, and given up if that dies too."""
     for _attempt in range(MOST_DEATHS_ALONE):
         try:
-            multirun.launch([job.combination], task)
+            multirun.launch([job.combination], task, end_without_driver)
             return
         except Exception as error:  # whatever a launcher raises
             if not _was_cut_short(job.record):

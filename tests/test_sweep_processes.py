@@ -222,3 +222,14 @@ def test_a_driver_that_is_stopped_leaves_no_process_behind(
     assert again.returncode == 0, err
     assert "going on with the training after epoch" in err
     assert [row["label"] for row in numbers(outputs)] == ["seed 0", "seed 1"]
+
+
+def test_a_pool_that_waits_for_its_first_jobs_ends_with_its_driver(
+    command: Callable[..., subprocess.Popen[str]], tmp_path: Path
+):
+    driver = command("seed=0,1", *JOBLIB)
+    wait_until(lambda: any("LokyProcess" in process for process in in_group(driver.pid)))
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate(timeout=60)
+    wait_until(lambda: in_group(driver.pid) == [], 20)
+    assert Record.all(tmp_path / "outputs") == []

@@ -6,8 +6,6 @@ coordinates, and give back numbers. Those are the same whoever computes them.
 
 import logging
 import os
-import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -20,10 +18,10 @@ import torch
 from study.landscape.allocator import keep_freed_memory
 from study.landscape.evaluator import Measured
 from study.landscape.grid import Coordinates
+from study.landscape.orphans import when_orphaned
 from study.landscape.survey import Measure, Survey
 
 MOST_DEATHS = 3  # of workers on the same points, before these are given up
-WATCHED_EVERY = 0.5  # seconds
 
 Mapper = Callable[[Sequence[Coordinates]], Iterator[tuple[Coordinates, Measured]]]
 """Measures points, and gives each with its values in the order in which they are finished."""
@@ -292,13 +290,7 @@ _holder: _Holder | None = None  # of a worker process
 def _hold(survey: Survey, threads: int, driver: int) -> None:
     global _holder
     _holder = _Holder(survey, threads)
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(WATCHED_EVERY)
-        os._exit(1)  # nobody is left to give results to
-
-    threading.Thread(target=watch, daemon=True).start()
+    when_orphaned(driver, lambda: os._exit(1))  # nobody is left to give results to
 
 
 def _measure(points: Sequence[Coordinates]) -> list[Measured]:
