@@ -107,14 +107,14 @@ def results(output_dir: Path) -> dict[str, bytes]:
 
 def in_group(leader: int) -> list[str]:
     """Commands of the processes that are left of a process group."""
-    listed = subprocess.run(["ps", "-eo", "pgid,stat,args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-wweo", "pgid,stat,args"], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
     return [row[2] for row in rows if row[0] == str(leader) and not row[1].startswith("Z")]
 
 
 def everything() -> list[str]:
     """Commands of all processes."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True, check=True)
     return listed.stdout.splitlines()
 
 
