@@ -1,4 +1,4 @@
-"""What the README says is so: its Python runs, its commands are accepted, its reference is the schema's."""
+"""What README, CONTRIBUTING and docs say is so: Python, commands and links; the reference is the schema's."""
 
 import re
 import shlex
@@ -14,13 +14,14 @@ from study.resolve import composed, typed
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, text: str = README) -> list[str]:
     """The fenced blocks of a language; a block without one has the language ""."""
     found: list[tuple[str, list[str]]] = []
     inside = False
-    for line in README.splitlines():
+    for line in text.splitlines():
         if line.startswith("```"):
             inside = not inside
             if inside:
@@ -31,8 +32,10 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[list[str]]:
-    lines = [line for block in blocks("") for line in block.splitlines() if line.startswith("study ")]
-    return [shlex.split(line, comments=True)[1:] for line in lines]
+    found = [block for page in PAGES for block in blocks("", page.read_text())]
+    whole = [block.replace("\\\n", " ") for block in found]
+    lines = [line for block in whole for line in block.splitlines() if line.startswith("study ")]
+    return [shlex.split(line, comments=True)[1:] for line in dict.fromkeys(lines)]
 
 
 def test_the_library_example_runs_without_hydra_and_mlflow(tmp_path: Path) -> None:
@@ -69,14 +72,15 @@ def test_the_reference_is_the_schemas() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
-    assert targets
-    for target in targets:
-        assert (ROOT / target).exists(), target
+    linked = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)#]+)\)", page.read_text())]
+    files = [page.parent / target for page, target in linked if "://" not in target]
+    assert files
+    for file in files:
+        assert file.exists(), file
 
 
 def test_the_file_map_names_what_is_there() -> None:
-    (house,) = [block for block in blocks("") if block.startswith("conf/ ")]
+    house = blocks("", (ROOT / "CONTRIBUTING.md").read_text())[0]
     named = re.findall(r"\b([a-z]+\.py)\b", house)
     assert len(named) >= 9
     for name in named:
