@@ -35,6 +35,21 @@ study sync [KEY=VALUE ...]: upload every record of output_dir that MLflow has no
 
   output_dir=FOLDER, tracking=server tracking.uri=http://host:port   where from, and where to
 """
+EXPORT_HELP = """\
+study export RUN --to vtk|csv|netcdf|numpy DIR: the landscapes of a run as files for other programs
+
+  --to vtk           ParaView: surfaces (.vts), lines, paths and special points (.vtp), a file a split
+  --to csv           a tidy table (.csv) a landscape, with its provenance beside it (.json)
+  --to netcdf        xarray: coordinates, units, special points, losses of examples (.nc)
+  --to numpy         arrays by name (.npz), read with allow_pickle=False
+  --landscape NAME   one landscape; all of them otherwise
+  --force            replace files in DIR that have other content
+  output_dir=FOLDER  where the run is
+
+RUN is a run's hash, the first characters of it, or its MLflow id. Every file holds the run, its
+settings, directions, seeds and examples, and reads back to the same numbers, bit for bit
+(a table in pandas before 4 by read_csv(..., float_precision="round_trip")).
+"""
 
 
 def reproduce(arguments: Sequence[str]) -> None:
@@ -82,6 +97,32 @@ def compare(arguments: Sequence[str]) -> None:
     config = _resolved(overrides)
     with refusing(overrides):
         print_compared(compare_runs(config, runs, flags["--sweep"], flags["--filter"]))
+
+
+def export(arguments: Sequence[str]) -> None:
+    """`study export`: the landscapes of a run for other programs."""
+    if _asks_help(arguments):
+        print(EXPORT_HELP, end="")
+        return
+    from study.refusals import refusing
+
+    flags: dict[str, str | None] = {"--to": None, "--landscape": None}
+    words, output_dir = _in_output_dir(_flagged([word for word in arguments if word != "--force"], flags))
+    if len(words) != 2 or flags["--to"] is None:
+        refuse(f"study export takes RUN --to FORMAT DIR, got {' '.join(arguments) or 'nothing'}")
+    from study import export as exports
+
+    run, folder = words
+    with refusing(()):
+        files = exports.export(
+            run,
+            str(flags["--to"]),
+            folder,
+            output_dir,
+            landscape=flags["--landscape"],
+            force="--force" in arguments,
+        )
+    print("\n".join(map(str, files)))
 
 
 def run_sweep(overrides: Sequence[str]) -> int:
@@ -198,6 +239,12 @@ def _flagged(arguments: Sequence[str], flags: dict[str, str | None]) -> list[str
     return rest
 
 
+def _in_output_dir(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """The words among arguments, and the output_dir that the others name."""
+    overrides = [word for word in arguments if word.startswith("output_dir=")]
+    return [word for word in arguments if word not in overrides], str(_resolved(overrides).output_dir)
+
+
 def _resolved(overrides: Sequence[str]) -> Any:
     """The configuration that overrides give, or a refusal in one line."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -221,6 +268,7 @@ def _yaml(value: Any) -> str:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "reproduce": reproduce,
     "compare": compare,
+    "export": export,
     "show": show,
     "ui": ui,
     "sync": sync,
