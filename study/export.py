@@ -138,11 +138,10 @@ def landscape_files(
     if others:
         return files
     for companion, own in landscape.companions.items():
+        if format == "vtk" and companion == "path" and "trajectory" in landscape.provenance:
+            continue  # it is drawn over the plane
         stem = f"{name}.{companion.replace(' ', '_')}"
-        files = {
-            **write(stem, [own], {**about, "companion": companion}),
-            **files,
-        }  # a path over a plane stays
+        files |= write(stem, [own], {**about, "companion": companion})
     return files
 
 
