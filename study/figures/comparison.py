@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from study.figures.curve import Curve
+from study.figures.layout import layout
 from study.figures.marks import Mark, marks, name_above
 from study.figures.overlay import (
     END,
@@ -142,7 +143,7 @@ def _line_panels(
     runs = [run for each in panels.values() for run in each]
     kept = [value for value in values if any(_stored(value) in run.part.values for run in runs)]
     across = span(run.part for run in runs)
-    columns = min(len(panels), 4)
+    columns = layout().columns(min(len(panels), 4))
     blocks = -(-len(panels) // columns)
     notes: list[Artist] = []
     with styled():

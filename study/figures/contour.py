@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 
 from study.figures.gaps import draw_plane_gaps, gap_boxes
 from study.figures.isolines import label_isolines
+from study.figures.layout import WIDTH, layout
 from study.figures.marks import EVALUATED, Cells, Mark, marks, name_marks
 from study.figures.path import between_ends, check_path, draw_path, path_boxes
 from study.figures.quantity import Quantity, Value, quantity
@@ -24,8 +25,6 @@ from study.figures.scale import Scale, labels, levels
 from study.figures.style import (
     COLOURS,
     GREEK,
-    LABEL_SIZE,
-    WIDTH,
     compose,
     name_coordinate,
     new_figure,
@@ -35,8 +34,8 @@ from study.figures.style import (
 )
 from study.landscape.result import Landscape
 
-ACROSS = 2.5
-"""About how wide the axes are, in inches; their labels are wrapped so as not to be much longer."""
+BESIDE = 1.0
+"""About how many inches stand beside the axes; their labels are wrapped so as not to be much longer."""
 
 __all__ = ["check_plane", "contour_figure", "draw_colour_bar", "draw_plane", "levels"]
 
@@ -82,9 +81,10 @@ def contour_figure(
         chosen = levels(drawn.drawn(plane), log=drawn.log)
         figure = new_figure(3.0)
         axes = figure.add_subplot()
-        rooms = (1.1 * ACROSS, ACROSS * (_ratio(plane) or 0.8))
+        across = layout().width - BESIDE
+        rooms = (1.1 * across, across * (_ratio(plane) or 0.8))
         names = {
-            name: wrap(figure, axis_labels.get(name, name), size=LABEL_SIZE, width=room)
+            name: wrap(figure, axis_labels.get(name, name), size=layout().label_size, width=room)
             for name, room in zip(plane.axes, rooms, strict=True)
         }
         fills, lines, handles = draw_plane(axes, plane, chosen, value, names, path)
@@ -98,7 +98,7 @@ def contour_figure(
             title=title,
             caption=caption,
             handles=handles,
-            body_height=0.7 * WIDTH,
+            body_height=layout().tall(0.7 * WIDTH),
             ratio=_ratio(plane),
             warning=warning,
         )

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from study.figures.layout import layout
 from study.figures.overlay import END, Limits, draw_curve, legend_entries
 from study.figures.panels import compose_panels, hide_labels, looks, name_panel, panel_grid
-from study.figures.style import COLOURS, LABEL_SIZE, fold_offset, name_coordinate, styled, unit, wrap
+from study.figures.style import COLOURS, fold_offset, name_coordinate, styled, unit, wrap
 
 STEEP = 20.0
 """A largest difference of so many times the median one is drawn on an axis that is logarithmic beyond it."""
@@ -82,7 +83,7 @@ def differences_figure(
                 axes.axvline(at, color=COLOURS.quiet, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
             for name, own in of_split.items():
                 notes += _draw(axes, name, own, limits, look[name])
-            axes.set_ylabel(wrap(figure, label, size=LABEL_SIZE, width=HEIGHT - 0.5))
+            axes.set_ylabel(wrap(figure, label, size=layout().label_size, width=HEIGHT - 0.5))
             name_coordinate(axes.xaxis, parameter_label)
             if linear_to is None:
                 fold_offset(axes.yaxis, "\n")

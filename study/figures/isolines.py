@@ -5,11 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
 from matplotlib.path import Path
 
+from study.figures.layout import layout
 from study.figures.marks import Boxes
-from study.figures.style import SMALL_SIZE
-
-SIZE = SMALL_SIZE - 1.0
-"""Font size of the labels, in points."""
 
 MARGIN = 1.0
 """Space on either side of a label, in points."""
@@ -50,7 +47,7 @@ def label_isolines(axes: Axes, lines: QuadContourSet, texts: list[str], taken: B
         for box in boxes:
             room &= ~((around[:, :2] < box[2:]) & (around[:, 2:] > box[:2])).all(axis=1)
         others = [piece for other, pieces in enumerate(paths) if other != index for piece in pieces]
-        clear = np.full(len(places), SIZE)
+        clear = np.full(len(places), layout().smallest_size)
         if others:
             clear = np.minimum(clear, _clearance(places, along, half * (1.0, INK), np.concatenate(others)))
         clear[~room] = 0.0
@@ -58,7 +55,13 @@ def label_isolines(axes: Axes, lines: QuadContourSet, texts: list[str], taken: B
         if clear[best] <= 0:
             continue
         place = axes.transData.inverted().transform(places[best] / scale)
-        lines.clabel([level], manual=[tuple(place)], fmt={level: text}, fontsize=SIZE, inline_spacing=1.5)
+        lines.clabel(
+            [level],
+            manual=[tuple(place)],
+            fmt={level: text},
+            fontsize=layout().smallest_size,
+            inline_spacing=1.5,
+        )
         boxes = np.vstack([boxes, around[best]])
         labelled += 1
     return labelled
@@ -108,7 +111,7 @@ def _clearance(places: np.ndarray, along: np.ndarray, half: np.ndarray, others: 
 
 def _size(axes: Axes, text: str) -> np.ndarray:
     """Width and height of a label, in pixels."""
-    probe = axes.text(0, 0, text, fontsize=SIZE)
+    probe = axes.text(0, 0, text, fontsize=layout().smallest_size)
     size = np.array(probe.get_window_extent().size)
     probe.remove()
     return size

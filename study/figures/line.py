@@ -15,14 +15,13 @@ from matplotlib.transforms import blended_transform_factory
 from study.figures.beside import check_others, draw_others, within_reach
 from study.figures.curve import Curve
 from study.figures.gaps import draw_line_gaps
+from study.figures.layout import layout
 from study.figures.marks import EVALUATED, Cells, Mark, marks, name_above
 from study.figures.scale import Scale
 from study.figures.style import (
     COLOURS,
-    SMALL_SIZE,
     STROKES,
     UNITS,
-    WIDTH,
     compose,
     fold_offset,
     name_coordinate,
@@ -71,7 +70,7 @@ def line_figure(
     splits = {name: landscape.split(name) for name in landscape.splits}
     (x,) = landscape.axes.values()
     with styled():
-        figure = new_figure(HEIGHT)
+        figure = new_figure(layout().tall(HEIGHT))
         axes = figure.add_subplot()
         curves = {name: Curve.of(part, "loss") for name, part in splits.items()}
         further = {name: {split: other.split(split) for split in splits} for name, other in others.items()}
@@ -96,7 +95,7 @@ def line_figure(
         axes.set_ylabel(unit("loss", landscape.loss_unit))
         name_coordinate(axes.xaxis, parameter_label)
         fold_offset(axes.yaxis)
-        height = HEIGHT + name_above(axes, named, WIDTH - 1.0)
+        height = layout().tall(HEIGHT) + name_above(axes, named, layout().width - 1.0)
         compose(
             figure,
             title=title,
@@ -121,7 +120,7 @@ def _scale_axis(axes: Axes, y: np.ndarray, scale: Scale) -> tuple[float, float]:
             transform=axes.transAxes,
             ha="center",
             va="center",
-            fontsize=SMALL_SIZE,
+            fontsize=layout().small_size,
         )
         return 0.0, 1.0
     if scale.log:

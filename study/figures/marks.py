@@ -11,7 +11,8 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
-from study.figures.style import COLOURS, HATCHES, MARKERS, SMALL_SIZE, STAR
+from study.figures.layout import layout
+from study.figures.style import COLOURS, HATCHES, MARKERS, STAR
 from study.landscape.result import Landscape, Status
 
 Boxes = list[tuple[float, float, float, float]]
@@ -155,7 +156,7 @@ def name_marks(axes: Axes, found: list[Mark], clear_of: Boxes | None = None) -> 
             textcoords="offset points",
             ha="center",
             va="center",
-            fontsize=SMALL_SIZE,
+            fontsize=layout().small_size,
             color=COLOURS.ink,
             path_effects=[withStroke(linewidth=2.0, foreground=COLOURS.paper)],
             parse_math=False,
@@ -209,7 +210,7 @@ def name_above(axes: Axes, found: list[Mark], width: float) -> float:
             textcoords="offset points",
             ha="center",
             va="bottom",
-            fontsize=SMALL_SIZE,
+            fontsize=layout().small_size,
             parse_math=False,
         )
         for mark in ordered
@@ -217,7 +218,7 @@ def name_above(axes: Axes, found: list[Mark], width: float) -> float:
     halves = np.array([text.get_window_extent().width * 36.0 / axes.figure.dpi for text in texts])
     if np.all(np.diff(at) >= halves[1:] + halves[:-1] + 4.0):
         return 0.0
-    for text, shift in zip(texts, _spread(at, 1.25 * SMALL_SIZE) - at, strict=True):
+    for text, shift in zip(texts, _spread(at, 1.25 * layout().small_size) - at, strict=True):
         text.set(rotation=90, position=(shift, 9))
         axes.annotate(
             "",

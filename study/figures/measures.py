@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
+from study.figures.layout import layout
 from study.figures.panels import (
     Looks,
     compose_panels,
@@ -25,7 +26,7 @@ from study.figures.panels import (
     value_range,
 )
 from study.figures.scale import labels, spans_decades
-from study.figures.style import COLOURS, LABEL_SIZE, SMALL_SIZE, fold_offset, styled, wrap
+from study.figures.style import COLOURS, fold_offset, styled, wrap
 from study.landscape.result import NATS
 
 FEW = 8
@@ -47,13 +48,8 @@ LOSSES = (
     *("loss", "averaged_loss", "largest_rise", "minimum", "maximum", "barrier", "barrier_from_mean"),
     *("straight_barrier", "straight_barrier_from_mean", "first_bend_loss", "last_bend_loss"),
     *("sam_one_step", "sam_sharpness", "adaptive_sam_one_step", "adaptive_sam_sharpness"),
-    *(
-        "noise_increase",
-        "scaled_noise_increase",
-        "fisher_rao_norm",
-        "slice_curvature",
-        "slice_curvature_fitted",
-    ),
+    *("noise_increase", "scaled_noise_increase", "fisher_rao_norm", "slice_curvature"),
+    "slice_curvature_fitted",
 )
 """The last part of the names of measures that are losses, or differences of them."""
 
@@ -102,7 +98,7 @@ def measures_figure(
     words = {name: [_word(value) for value in table[name]] for name in (shown[1:] if numeric else shown)}
     frame = table.assign(**words)
     look = looks(list(frame[keys[1]])) if len(keys) > 1 else {"": {"color": COLOURS.loss, "marker": "D"}}
-    columns = min(len(measures), 4)
+    columns = layout().columns(min(len(measures), 4))
     with styled():
         figure, panels = panel_grid(len(measures), columns)
         width = figure.get_figwidth() / columns - 0.6
@@ -112,8 +108,8 @@ def measures_figure(
                 axes.set(xscale="log" if log else "linear", xlim=limits)
             _draw_measure(axes, frame, shown, measure, look, numeric=numeric)
             upright = _name_categories(axes, frame[keys[0]], width, numeric=numeric)
-            axes.set_xlabel(wrap(figure, keys[0], size=LABEL_SIZE, width=width))
-            axes.set_ylabel(_label(figure, measure, loss_unit, 1.4), fontsize=LABEL_SIZE - 1.0)
+            axes.set_xlabel(wrap(figure, keys[0], size=layout().label_size, width=width))
+            axes.set_ylabel(_label(figure, measure, loss_unit, 1.4), fontsize=layout().label_size - 1.0)
             fold_offset(axes.yaxis, "\n")
             hide_labels(axes, x=index + columns < len(measures), y=False)
         handles = _configurations(keys[1], look) if len(keys) > 1 else []
@@ -164,7 +160,7 @@ def against_test_error(
     frame = table.assign(**{key: [_word(value) for value in table[key]]})
     error = 100.0 * (1.0 - table["test/accuracy"].to_numpy(dtype=float))
     look = looks(list(frame[key]))
-    columns = min(len(measures), 3 if len(measures) <= 9 else 4)
+    columns = layout().columns(min(len(measures), 3 if len(measures) <= 9 else 4))
     with styled():
         figure, panels = panel_grid(len(measures), columns)
         width = (figure.get_figwidth() - 0.5) / columns - 0.2
@@ -297,8 +293,9 @@ def _name_categories(axes: Axes, values: pd.Series, width: float, *, numeric: bo
     figure = axes.get_figure(root=True)
     assert figure is not None
     places = range(len(distinct))[:: -(-len(distinct) // MOST_TICKS)]  # more would cover one another
-    wrapped = [_wrap_name(figure, str(distinct[place]), 0.9, SMALL_SIZE) for place in places]
-    longest = max(len(line) for name in wrapped for line in name.splitlines()) * 0.55 * SMALL_SIZE / 72
+    size = layout().small_size
+    wrapped = [_wrap_name(figure, str(distinct[place]), 0.9, size) for place in places]
+    longest = max(len(line) for name in wrapped for line in name.splitlines()) * 0.55 * size / 72
     level = longest < 0.9 * width / len(distinct)
     names = [str(distinct[place]) for place in places] if level else wrapped
     axes.set_xticks(places, labels=names, rotation=0 if level else 90, parse_math=False)
@@ -310,7 +307,7 @@ def _label(figure: Figure, measure: str, loss_unit: str, width: float) -> str:
     group, slash, name = measure.rpartition("/")
     known = loss_unit if name in LOSSES else MEASURE_UNITS.get(name) or MEASURE_UNITS.get(group)
     text = f"{group}{slash}\n{name}".strip() + (f" ({known})" if known else "")
-    return _wrap_name(figure, text, width, LABEL_SIZE - 1.0)
+    return _wrap_name(figure, text, width, layout().label_size - 1.0)
 
 
 def _wrap_name(figure: Figure, text: str, width: float, size: float) -> str:

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from study.figures.few import evenly
-from study.figures.style import MARKERS, PAD, SMALL_SIZE, WIDTH, Manner, compose, new_figure, wrap
+from study.figures.layout import layout
+from study.figures.style import MARKERS, PAD, Manner, compose, new_figure, wrap
 from study.landscape.result import Landscape
 
-WIDE = 7.2
-"""Width of a figure of several panels, in inches: both columns of a two-column paper."""
+ALONE = 2.2
+"""Inches that a panel takes at least which has labels of its own on both axes."""
 
 PANELS = Manner(space=(0.05, 0.03), columns=None, passes=3)
 """How the page of several panels is spread."""
@@ -59,7 +60,7 @@ def panel_grid(count: int, columns: int, rows: int = 1) -> tuple[Figure, list[Ax
         from top to bottom, then those of the next.
     """
     figure = new_figure(1.0)
-    figure.set_figwidth(WIDTH if count == 1 else WIDE)
+    figure.set_figwidth(layout().width if count == 1 else layout().wide)
     grid = figure.add_gridspec(rows * -(-count // columns), min(columns, count))
     places = [
         (index // columns * rows + row, index % columns) for index in range(count) for row in range(rows)
@@ -74,10 +75,10 @@ def name_panel(axes: Axes, text: str, width: float, pad: float = 3.0, weight: st
     lines: list[str] = []
     for part in text.split(", "):
         longer = f"{lines[-1]}, {part}" if lines else part
-        fits = "\n" not in wrap(figure, longer, size=SMALL_SIZE, width=width, weight=weight)
+        fits = "\n" not in wrap(figure, longer, size=layout().small_size, width=width, weight=weight)
         lines = [*lines[:-1], longer] if fits and lines else [*lines, part]
-    wrapped = wrap(figure, ",\n".join(lines), size=SMALL_SIZE, width=width, weight=weight)
-    axes.set_title(wrapped, fontsize=SMALL_SIZE, fontweight=weight, pad=pad, parse_math=False)
+    wrapped = wrap(figure, ",\n".join(lines), size=layout().small_size, width=width, weight=weight)
+    axes.set_title(wrapped, fontsize=layout().small_size, fontweight=weight, pad=pad, parse_math=False)
 
 
 def hide_labels(axes: Axes, *, x: bool, y: bool) -> None:
@@ -131,7 +132,7 @@ def compose_panels(
     room = figure.get_figwidth() - 2 * PAD - 0.6  # beside an entry's line and marker
     entries: dict[str, Artist] = {}
     for handle in handles:
-        label = wrap(figure, str(handle.get_label()), size=SMALL_SIZE, width=room)
+        label = wrap(figure, str(handle.get_label()), size=layout().small_size, width=room)
         entries.setdefault(label, handle).set_label(label)
     compose(
         figure,

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from study.figures.contour import check_plane, draw_colour_bar, draw_plane
 from study.figures.gaps import gap_boxes
 from study.figures.isolines import label_isolines
+from study.figures.layout import layout
 from study.figures.marks import marks
 from study.figures.panels import (
     compose_panels,
@@ -26,8 +27,6 @@ from study.figures.quantity import Value, quantity
 from study.figures.scale import STEPS, labels, levels
 from study.figures.style import (
     DPI,
-    LABEL_SIZE,
-    SMALL_SIZE,
     name_coordinate,
     styled,
     unit,
@@ -73,7 +72,7 @@ def contour_panels(
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     planes = {label: check_plane(landscape, split) for label, landscape in landscapes.items()}
-    columns = min(columns, len(planes))
+    columns = layout().columns(min(columns, len(planes)))
     paths = {label: check_path(path) for label, path in paths.items()}
     planes |= {label: between_ends(planes[label], path) for label, path in paths.items()}
     drawn = quantity(next(iter(planes.values())), value)
@@ -87,7 +86,7 @@ def contour_panels(
         room = (figure.get_figwidth() - 1.5) / columns - 0.1
         height = room * shape * -(-len(planes) // columns)
         chosen = levels(np.concatenate(known), int(np.clip(10 * height, 8, 14)), log=drawn.log)
-        size = LABEL_SIZE if columns < 3 else SMALL_SIZE
+        size = layout().label_size if columns < 3 else layout().small_size
         names = [
             wrap(figure, name, size=size, width=width)
             for name, width in ((x_label, room), (y_label, max(room * shape, 1.0)))
@@ -110,7 +109,7 @@ def contour_panels(
             fullest = max(filled, key=lambda fills: fills.extend != "neither")
             several = any(len(landscape.splits) > 1 for landscape in landscapes.values())
             name = unit(value, next(iter(planes.values())).loss_unit, split if several else "")
-            name = wrap(figure, name, size=LABEL_SIZE, width=max(height, 1.0))
+            name = wrap(figure, name, size=layout().label_size, width=max(height, 1.0))
             bar = draw_colour_bar(figure, panels, fullest, chosen, name)
             step = int(np.ceil(0.13 * len(chosen) / height))
             texts = [text if index % step == 0 else "" for index, text in enumerate(labels(chosen))]

@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 
 from study.figures.curve import Curve
 from study.figures.gaps import draw_line_gaps
+from study.figures.layout import layout
 from study.figures.marks import marks, name_above
 from study.figures.overlay import Limits, set_value_axis
-from study.figures.panels import compose_panels, name_panel, panel_grid, span, value_range
+from study.figures.panels import ALONE, compose_panels, name_panel, panel_grid, span, value_range
 from study.figures.scale import spans_decades
 from study.figures.style import COLOURS, name_coordinate, styled, unit
 from study.landscape.result import Landscape
@@ -52,8 +53,9 @@ def slices_figure(
     parts = _parts(lines, names, split)
     handles: list[Artist] = []
     with styled():
-        figure, panels = panel_grid(len(parts), len(parts))
-        room = (figure.get_figwidth() - 0.6) / len(parts) - 0.5
+        columns = layout().columns(len(parts), ALONE)
+        figure, panels = panel_grid(len(parts), columns)
+        room = (figure.get_figwidth() - 0.6) / columns - 0.5
         above = 0.0
         for axes, (label, part) in zip(panels, parts.items(), strict=True):
             several = len(lines[label].splits) > 1
@@ -64,7 +66,12 @@ def slices_figure(
             above = max(above, more)
             name_panel(axes, names[label], room, weight="bold", pad=14.0 + 72.0 * more)
         compose_panels(
-            figure, title=title, caption=caption, handles=handles, body_height=2.2 + above, warning=warning
+            figure,
+            title=title,
+            caption=caption,
+            handles=handles,
+            body_height=(2.2 + above) * -(-len(parts) // columns),
+            warning=warning,
         )
     return figure
 

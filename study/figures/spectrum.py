@@ -10,13 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import blended_transform_factory
 
+from study.figures.layout import layout
 from study.figures.panels import Looks, looks, value_range
 from study.figures.scale import spans_decades
 from study.figures.style import (
     COLOURS,
-    LABEL_SIZE,
     STROKES,
-    WIDTH,
     compose,
     fold_offset,
     name_coordinate,
@@ -73,7 +72,7 @@ def density_figure(
     _check("densities", densities)
     look = looks(list(densities))
     with styled():
-        figure = new_figure(HEIGHT)
+        figure = new_figure(layout().tall(HEIGHT))
         axes = figure.add_subplot()
         peaks = [1.0 / (dimension * own.width * np.sqrt(2 * np.pi)) for own in densities.values()]
         floor = LEAST * min(peaks)
@@ -98,11 +97,11 @@ def density_figure(
         ends = np.array([bound for own in densities.values() for bound in (own.grid[0], own.grid[-1])])
         axes.set_xlim(ends.min(), ends.max())
         words = f"eigenvalue λ ({loss_unit} per squared unit of weight)"
-        name_coordinate(axes.xaxis, wrap(figure, words, size=LABEL_SIZE, width=WIDTH - 0.6))
+        name_coordinate(axes.xaxis, wrap(figure, words, size=layout().label_size, width=layout().width - 0.6))
         most = max(len(own.eigenvalues) for own in densities.values())
         words = f"the {most} largest eigenvalues" if most > 1 else "the largest eigenvalue"
         handles.append(_tick(COLOURS.ink, words))
-        compose(figure, title=title, caption=caption, handles=handles, body_height=HEIGHT)
+        compose(figure, title=title, caption=caption, handles=handles, body_height=layout().tall(HEIGHT))
     return figure
 
 
@@ -120,7 +119,7 @@ def eigenvalues_figure(eigenvalues: Mapping[str, np.ndarray], *, title: str, cap
     _check("eigenvalues", eigenvalues)
     look: Looks = looks(list(eigenvalues))
     with styled():
-        figure = new_figure(HEIGHT)
+        figure = new_figure(layout().tall(HEIGHT))
         axes = figure.add_subplot()
         together = np.concatenate(list(eigenvalues.values()))
         log = spans_decades(together) and bool(together.min() > 0)
@@ -143,7 +142,7 @@ def eigenvalues_figure(eigenvalues: Mapping[str, np.ndarray], *, title: str, cap
             fold_offset(axes.yaxis)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("rank")
-        compose(figure, title=title, caption=caption, handles=handles, body_height=HEIGHT)
+        compose(figure, title=title, caption=caption, handles=handles, body_height=layout().tall(HEIGHT))
     return figure
 
 

@@ -1,5 +1,6 @@
 """The one matplotlib style, and the page around a picture: title above, legend and caption below."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,17 +15,12 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from study.figures.layout import layout
 from study.figures.scale import STEPS
 from study.landscape.result import NATS
 
-WIDTH = 3.5
-"""Width of a figure, in inches: one column of a two-column paper."""
-
 DPI = 300
 """Dots per inch of a figure: the layout is measured at the resolution at which it is rastered."""
-
-TITLE_SIZE, LABEL_SIZE, SMALL_SIZE = 9.0, 9.0, 7.5
-"""Font sizes in points: titles, axis labels, and everything else that is read."""
 
 PAD = 0.06
 """Inches between the edge of a figure and what it holds, and between title, axes, legend and caption."""
@@ -91,19 +87,13 @@ STYLE: dict[str, Any] = {
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
     "font.family": "DejaVu Sans",
-    "font.size": SMALL_SIZE,
-    "axes.titlesize": TITLE_SIZE,
-    "axes.labelsize": LABEL_SIZE,
     "axes.linewidth": 0.6,
     "axes.formatter.limits": (-3, 4),
     "axes.formatter.use_mathtext": True,
-    "xtick.labelsize": SMALL_SIZE,
-    "ytick.labelsize": SMALL_SIZE,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.minor.width": 0.4,
     "ytick.minor.width": 0.4,
-    "legend.fontsize": SMALL_SIZE,
     "legend.frameon": False,
     "legend.handlelength": 2.4,
     "legend.columnspacing": 1.2,
@@ -114,7 +104,7 @@ STYLE: dict[str, Any] = {
     "hatch.linewidth": 0.5,
     "text.hinting": "no_hinting",  # the same widths in the raster and the vector formats
     "svg.hashsalt": "study",
-    "svg.fonttype": "path",
+    "svg.fonttype": "path",  # the same picture where the font is not installed
     "pdf.fonttype": 42,
 }
 
@@ -122,9 +112,17 @@ STYLE: dict[str, Any] = {
 @contextmanager
 def styled() -> Iterator[None]:
     """Apply the style, whatever the user's own matplotlib settings are, and put theirs back afterwards."""
+    own = layout()
+    sizes = {
+        "axes.titlesize": own.title_size,
+        "axes.labelsize": own.label_size,
+        **dict.fromkeys(
+            ("font.size", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), own.small_size
+        ),
+    }
     with mpl.rc_context():
         mpl.rcdefaults()
-        for name, value in STYLE.items():
+        for name, value in (STYLE | sizes).items():
             mpl.rcParams[name] = value  # type: ignore[index]  # the stub lists the names one by one
         yield
 
@@ -145,8 +143,8 @@ def unit(value: str, loss_unit: str, split: str = "") -> str:
 
 
 def new_figure(height: float) -> Figure:
-    """An empty figure one column wide and `height` inches high, on a raster canvas, unknown to pyplot."""
-    figure = Figure(figsize=(WIDTH, height))
+    """An empty figure of the layout's width, `height` inches high, on a raster canvas, unknown to pyplot."""
+    figure = Figure(figsize=(layout().width, height))
     FigureCanvasAgg(figure)
     return figure
 
@@ -184,6 +182,8 @@ def compose(
     nothing is cut off. Title and caption are wrapped at that width; all words are taken literally (a `$` is a
     dollar sign).
 
+    Where the layout leaves words out, title and caption are not drawn; `said` has them of any figure.
+
     Args:
         figure: holds its axes, in no layout yet.
         title: above the axes; nothing is drawn for an empty one.
@@ -198,11 +198,14 @@ def compose(
     Returns:
         left, bottom, width and height of the body in figure coordinates.
     """
+    figure.set_label(json.dumps([title, caption, warning or ""]))
+    if not layout().words:
+        title = caption = ""
     for axis in figure.findobj(Axis):
         axis.label.set_parse_math(not axis.offsetText.get_visible())  # a factor that is folded in is TeX
-    alarm = _words(figure, warning or "", size=LABEL_SIZE, colour=COLOURS.warning, weight="bold")
-    head = _words(figure, title, size=TITLE_SIZE, colour=COLOURS.ink)
-    foot = _words(figure, caption, size=SMALL_SIZE - 0.5, colour=COLOURS.quiet)
+    alarm = _words(figure, warning or "", size=layout().label_size, colour=COLOURS.warning, weight="bold")
+    head = _words(figure, title, size=layout().title_size, colour=COLOURS.ink)
+    foot = _words(figure, caption, size=layout().small_size - 0.5, colour=COLOURS.quiet)
     key = _legend(figure, handles, manner.columns)
     width = figure.get_figwidth()
     left = PAD / width
@@ -242,6 +245,12 @@ def compose(
         arrange(body_height)
     arrange(body_height)  # margins were those of axes that were not yet so wide: labels would stick out
     return arrange(body_height + len(rows) * min(lacking(ratio), 0.0))  # and these may be less wide
+
+
+def said(figure: Figure) -> tuple[str, str, str]:
+    """Title, caption and warning of a figure that was composed, drawn or not."""
+    title, caption, warning = json.loads(str(figure.get_label()))
+    return title, caption, warning
 
 
 def name_coordinate(axis: Axis, label: str, between: str = "  ") -> None:
@@ -312,7 +321,12 @@ def _legend(figure: Figure, handles: Sequence[Artist], most: int | None) -> Lege
         legend = figure.legend(handles=list(handles), loc="lower center", ncols=columns)
         for text in legend.get_texts():
             text.set_parse_math(False)
-        if columns == 1 or legend.get_window_extent().width / figure.dpi <= figure.get_figwidth() - 2 * PAD:
+        excess = legend.get_window_extent().width / figure.dpi - (figure.get_figwidth() - 2 * PAD)
+        if columns == 1 and excess > 0:
+            room = max(text.get_window_extent().width for text in legend.get_texts()) / figure.dpi - excess
+            for text in legend.get_texts():
+                text.set_text(wrap(figure, text.get_text(), size=layout().small_size, width=room))
+        if columns == 1 or excess <= 0:
             return legend
         legend.remove()
     return None

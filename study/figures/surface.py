@@ -11,6 +11,7 @@ from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from study.figures.contour import check_plane
+from study.figures.layout import WIDTH, layout
 from study.figures.marks import Mark, blank, marks
 from study.figures.path import DOTS, FINE, LINE, between_ends, check_path, on_surface
 from study.figures.quantity import Quantity, Value, quantity
@@ -18,8 +19,6 @@ from study.figures.scale import Scale, labels, levels
 from study.figures.style import (
     COLOURS,
     GREEK,
-    LABEL_SIZE,
-    SMALL_SIZE,
     compose,
     name_coordinate,
     new_figure,
@@ -33,7 +32,7 @@ HEIGHT = 2.65
 """Height of the picture with its labels, in inches."""
 
 EDGE = 1.7
-"""How long an axis's label may be in one line, in inches."""
+"""How long an axis's label may be in one line, in inches, in a picture of the default width."""
 
 RASTER = 10_000
 """Above so many facets the surface is an image within the vector formats: they would weigh too much."""
@@ -80,7 +79,7 @@ def surface_figure(
         scale = Scale.of(shown, log=drawn.log)
         chosen = levels(shown, log=scale.log)
         at = scale.place(chosen)
-        figure = new_figure(HEIGHT)
+        figure = new_figure(layout().tall(HEIGHT))
         axes: Axes3D = figure.add_subplot(projection="3d", computed_zorder=False)
         heights = scale.place(shown)
         seen = [*heights[np.isfinite(heights)], *at[[0, -1]]]
@@ -112,7 +111,12 @@ def surface_figure(
         ]
         handles = [*axes.get_legend_handles_labels()[0], *handles]
         body = compose(
-            figure, title=title, caption=caption, handles=handles, body_height=HEIGHT, warning=warning
+            figure,
+            title=title,
+            caption=caption,
+            handles=handles,
+            body_height=layout().tall(HEIGHT),
+            warning=warning,
         )
         _fit(figure, axes, body)
     return figure
@@ -193,7 +197,7 @@ def _draw_axes(axes: Axes3D, plane: Landscape, places: Sequence[Sequence[float]]
     (x, y), (xs, ys) = plane.axes.values(), zip(*places, strict=True) if places else ((), ())
     axes.set_xlim(min([x[0], *xs]), max([x[-1], *xs]))
     axes.set_ylim(min([y[0], *ys]), max([y[-1], *ys]))
-    axes.tick_params(labelsize=SMALL_SIZE, pad=-1)
+    axes.tick_params(labelsize=layout().small_size, pad=-1)
     axes.view_init(elev=28, azim=-58)
     axes.set_box_aspect((1, 1, 0.9))
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
@@ -222,9 +226,10 @@ def _name_edge(axis: Axis, label: str) -> None:
     """Give an axis of the floor its label: a long one small, in several lines."""
     figure = axis.get_figure(root=True)
     assert figure is not None
-    if "\n" in wrap(figure, label, size=LABEL_SIZE, width=EDGE):
-        label = wrap(figure, label, size=SMALL_SIZE, width=0.75 * EDGE)
-        axis.label.set_fontsize(SMALL_SIZE)
+    edge = EDGE * layout().width / WIDTH
+    if "\n" in wrap(figure, label, size=layout().label_size, width=edge):
+        label = wrap(figure, label, size=layout().small_size, width=0.75 * edge)
+        axis.label.set_fontsize(layout().small_size)
     name_coordinate(axis, label, between="\n")
 
 

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from study.figures.layout import layout
 from study.figures.overlay import END, Limits, draw_curve, set_value_axis
-from study.figures.panels import CATEGORIES, compose_panels, panel_grid, value_range
+from study.figures.panels import ALONE, CATEGORIES, compose_panels, panel_grid, value_range
 from study.figures.style import COLOURS, fold_offset, styled, unit
 from study.landscape.result import NATS
 
@@ -71,7 +72,8 @@ def trajectory_figure(
     curves = {"loss": loss, "loss_at_projection": loss_at_projection, "distances": distances}
     _check(updates, curves, shares, random_walk)
     with styled():
-        figure, (left, middle, right) = panel_grid(3, 3)
+        columns = layout().columns(3, ALONE)
+        figure, (left, middle, right) = panel_grid(3, columns)
         limits = Limits.about(np.concatenate([loss, loss_at_projection]))
         set_value_axis(left, limits, unit("loss", loss_unit, split).replace(" (", "\n("))
         handles: list[Artist] = []
@@ -93,7 +95,12 @@ def trajectory_figure(
         handles += _draw_shares(right, shares, random_walk)
         entries = [*handles, *notes]
         compose_panels(
-            figure, title=title, caption=caption, handles=entries, body_height=2.2, warning=warning
+            figure,
+            title=title,
+            caption=caption,
+            handles=entries,
+            body_height=2.2 * -(-3 // columns),
+            warning=warning,
         )
     return figure
 

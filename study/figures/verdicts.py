@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from study.figures.panels import WIDE
-from study.figures.style import COLOURS, SMALL_SIZE, compose, new_figure, styled, wrap
+from study.figures.layout import layout
+from study.figures.style import COLOURS, compose, new_figure, styled, wrap
 
 LOOKS: Mapping[str, dict[str, Any]] = {
     "reproduced": {"color": "#009E73", "marker": "o"},
@@ -21,11 +21,11 @@ LOOKS: Mapping[str, dict[str, Any]] = {
 }
 """Colour and marker of each outcome."""
 
-WORDS_WIDTH = 2.9
-"""Inches for what a claim says."""
+WORDS_WIDTH = 2.9 / 7.2
+"""Share of the width for what a claim says."""
 
-LINE = 0.14
-"""Inches of a line of words."""
+LINE = 0.14 / 7.5
+"""Inches of a line of words, for each point of its size."""
 
 
 def verdicts_figure(verdicts: pd.DataFrame, *, title: str, caption: str) -> Figure:
@@ -45,18 +45,23 @@ def verdicts_figure(verdicts: pd.DataFrame, *, title: str, caption: str) -> Figu
         raise ValueError("verdicts must hold at least one claim, got none")
     with styled():
         figure = new_figure(1.0)
-        figure.set_figwidth(WIDE)
+        figure.set_figwidth(wide := layout().wide)
+        line, width = LINE * layout().small_size, WORDS_WIDTH * wide
         rows = [str(own.says) for own in verdicts.itertuples()]
-        words = [wrap(figure, says, size=SMALL_SIZE, width=WORDS_WIDTH) for says in rows]
-        heights = [max(0.42, LINE * (1 + text.count("\n")) + 0.3) for text in words]
-        grid = figure.add_gridspec(
-            len(words), 2, width_ratios=(WORDS_WIDTH, WIDE - WORDS_WIDTH), height_ratios=heights
-        )
+        words = [wrap(figure, says, size=layout().small_size, width=width) for says in rows]
+        heights = [max(0.42, line * (1 + text.count("\n")) + 0.3) for text in words]
+        grid = figure.add_gridspec(len(words), 2, width_ratios=(width, wide - width), height_ratios=heights)
         for place, (text, row) in enumerate(zip(words, verdicts.to_dict("records"), strict=True)):
             left = figure.add_subplot(grid[place, 0])
             left.set_axis_off()
             left.text(
-                0.0, 0.5, text, transform=left.transAxes, va="center", fontsize=SMALL_SIZE, parse_math=False
+                0.0,
+                0.5,
+                text,
+                transform=left.transAxes,
+                va="center",
+                fontsize=layout().small_size,
+                parse_math=False,
             )
             _draw_row(figure.add_subplot(grid[place, 1]), {str(key): value for key, value in row.items()})
         found = dict.fromkeys(verdicts["outcome"])
@@ -104,14 +109,14 @@ def _draw_row(axes: Axes, row: Mapping[str, object]) -> None:
             transform=axes.transAxes,
             ha="center",
             va="center",
-            fontsize=SMALL_SIZE,
+            fontsize=layout().small_size,
         )
     if np.isfinite(paper):
         diamond = _diamond("")
         diamond.set_data([paper], [0])
         axes.add_line(diamond)
     _tick(axes, ratio, left, right)
-    axes.set_xlabel(_unit(row), fontsize=SMALL_SIZE, labelpad=1.0)
+    axes.set_xlabel(_unit(row), fontsize=layout().small_size, labelpad=1.0)
 
 
 def _unit(row: Mapping[str, object]) -> str:
