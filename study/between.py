@@ -1,6 +1,7 @@
 """From one minimum to another: θ(α) = θˢ + α (θˡ − θˢ) between the solutions of two runs (Listing 8)."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -17,17 +18,22 @@ from study.landscape.geometry import Line
 from study.landscape.grid import Grid
 from study.landscape.result import Landscape
 from study.landscape.weights import Weights
+from study.left_out import MOST_LEFT_OUT, LeftOut
 from study.look import point_store
 from study.members import Member, Members, choice_key
 from study.reading import Reading
 from study.record import Record
 from study.rescaled import FILE as RESCALED
-from study.saved import saved_model
+from study.saved import saved_data, saved_model
 from study.source import TRAINING, checkpoint_name
 from study.training.checkpoints import decode_weights
 from study.training.data import DataSet
 
 SPLITS = ("train", "test")
+FOLDER = "comparison/between"  # of a record
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""Shows how far an evaluation is, by its name."""
+
 BRANCH_AT, BRANCH_SEED = "training.branch_at", "training.branch_seed"
 
 
@@ -128,7 +134,7 @@ def join(
         data: of both runs.
         on_point: called with (points done, points in all).
     """
-    file, about = f"comparison/between/{pair.name}.npz", f"comparison/between/{pair.name}.json"
+    file, about = f"{FOLDER}/{pair.name}.npz", f"{FOLDER}/{pair.name}.json"
     runs = (pair.start, pair.end)
     key = {
         "alpha_range": config.alpha_range,
@@ -165,11 +171,63 @@ def join(
     return landscape
 
 
+def join_all(
+    members: Members,
+    config: ComparisonConfig,
+    evaluation: EvaluationConfig,
+    executor: Executor,
+    kept: Record,
+    progress: Progress,
+) -> tuple[list[tuple[Pair, Landscape]], list[LeftOut]]:
+    """The pairs of minima, each with the landscape between them; and what is left out.
+
+    Args:
+        members: the runs.
+        config: how many pairs, and how they are joined.
+        evaluation: how points are evaluated.
+        executor: who computes them.
+        kept: where the results are kept.
+        progress: shows how far an evaluation is, by its name.
+    """
+    joined: list[tuple[Pair, Landscape]] = []
+    loaded: dict[str, DataSet] = {}
+    chosen, beyond = choose_pairs(members, config.pairs)
+    reason = f"comparison.pairs is {config.pairs}"
+    left_out = [LeftOut("between", _named(pair, members), reason) for pair in beyond[:MOST_LEFT_OUT]]
+    if more := len(beyond[MOST_LEFT_OUT:]):
+        left_out.append(LeftOut("between", f"{more:,} more pairs", reason))
+    for pair in chosen:
+        words, hindrance = _named(pair, members), why_not(pair)
+        if hindrance is None and pair.start.data_digest not in loaded:
+            try:
+                loaded = {pair.start.data_digest: build.data_set(saved_data(pair.start.record))}
+            except (ValueError, OSError) as error:
+                hindrance = f"its data cannot be had: {error}"
+        if hindrance is not None:
+            left_out.append(LeftOut("between", words, hindrance))
+            continue
+        with progress(f"between {words}") as on_point:
+            data = loaded[pair.start.data_digest]
+            joined.append((pair, join(pair, config, evaluation, executor, kept, data, on_point)))
+    return joined, left_out
+
+
+def kept_pairs(members: Members, record: Record) -> list[tuple[Pair, Landscape]]:
+    """The pairs of minima that a record has the landscapes between, in the order in which they are chosen."""
+    chosen, beyond = choose_pairs(members, len(members.runs) ** 2)
+    files = [(pair, f"{FOLDER}/{pair.name}.npz") for pair in [*chosen, *beyond]]
+    return [(pair, Landscape.from_bytes(record.read(file))) for pair, file in files if record.holds(file)]
+
+
 def solution_file(run: Member) -> str:
     """Name of the weights that a run looked at: its last checkpoint, or that one rescaled."""
     if RESCALED in run.record.files():
         return RESCALED
     return checkpoint_name(run.record.read_json(TRAINING)["checkpoints"][-1])
+
+
+def _named(pair: Pair, members: Members) -> str:
+    return f"{members.label(pair.start)} and {members.label(pair.end)}"
 
 
 def _setting(run: Member, key: str) -> tuple[Any, Any] | None:

@@ -50,6 +50,19 @@ RUN is a run's hash, the first characters of it, or its MLflow id. Every file ho
 settings, directions, seeds and examples, and reads back to the same numbers, bit for bit
 (a table in pandas before 4 by read_csv(..., float_precision="round_trip")).
 """
+FIGURES_HELP = """\
+study figures RUN [NAME ...] DIR: the figures of a run or a sweep for a paper, drawn anew from its record
+
+  --width W          single (3.25 in, the default), double (6.75 in), or a length as 5.5in or 140mm
+  --font-size N      points of the labels of axes in print (default 8); everything else is one point smaller
+  --formats LIST     of pdf, svg, png (default all three): embedded TrueType, outlines, 300 dpi
+  --force            replace files in DIR that have other content
+  output_dir=FOLDER  where the run is
+
+RUN is the hash of a run, a sweep or a comparison, the first characters of it, or its MLflow id; NAME is a
+figure as its file is called there: contour, contour.surface, interpolation, curvature; all without one.
+No picture has a title or a caption: NAME.txt has both, to be put below it. Nothing is evaluated.
+"""
 
 
 def reproduce(arguments: Sequence[str]) -> None:
@@ -120,6 +133,33 @@ def export(arguments: Sequence[str]) -> None:
             folder,
             output_dir,
             landscape=flags["--landscape"],
+            force="--force" in arguments,
+        )
+    print("\n".join(map(str, files)))
+
+
+def figures(arguments: Sequence[str]) -> None:
+    """`study figures`: the figures of a run or a sweep for a paper."""
+    if _asks_help(arguments):
+        print(FIGURES_HELP, end="")
+        return
+    flags: dict[str, str | None] = {"--width": "single", "--font-size": "8", "--formats": "pdf,svg,png"}
+    words, output_dir = _in_output_dir(_flagged([word for word in arguments if word != "--force"], flags))
+    if len(words) < 2:
+        refuse(f"study figures takes RUN [NAME ...] DIR, got {' '.join(arguments) or 'nothing'}")
+    from study.paper_figures import paper_figures
+    from study.refusals import refusing
+
+    run, *names, folder = words
+    with refusing(()):
+        files = paper_figures(
+            run,
+            folder,
+            output_dir,
+            names=names,
+            width=str(flags["--width"]),
+            font_size=str(flags["--font-size"]),
+            formats=str(flags["--formats"]),
             force="--force" in arguments,
         )
     print("\n".join(map(str, files)))
@@ -269,6 +309,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "reproduce": reproduce,
     "compare": compare,
     "export": export,
+    "figures": figures,
     "show": show,
     "ui": ui,
     "sync": sync,

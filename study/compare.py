@@ -1,19 +1,17 @@
 """Many records, one aligned comparison: what can be compared is, and what cannot is named with the reason."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from study import build
 from study.alike import UNIT, alike, difference, of_one_unit, shared
 from study.analysis.connectivity import barriers
 from study.analysis.over_directions import SPREAD
 from study.analysis.rank import rank_correlation
-from study.between import SPLITS, Pair, choose_pairs, join, why_not
+from study.between import SPLITS, Pair, Progress, join_all, kept_pairs
 from study.chosen import MOST_CURVES, choose_runs
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
@@ -25,14 +23,12 @@ from study.kinds.directed_plane import SPANNED
 from study.kinds.drawing import LineDrawing
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
-from study.left_out import MOST_LEFT_OUT, LeftOut
+from study.left_out import LeftOut
 from study.members import Member, Members
 from study.record import Record
-from study.saved import saved_data
 from study.self_checks import TOLERANCE as SELF_CHECKS
 from study.source import TRAINING
 from study.span import PATH_SHARE
-from study.training.data import DataSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,8 +46,6 @@ FLAGS = (
     "largest_residual",
 )
 """What says how far measures can be trusted, and is no result of its own, as is a standard error."""
-
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 @dataclass
@@ -93,12 +87,29 @@ def compare(
         kept: where those points are kept, and read back from.
         progress: shows how far an evaluation is, by its name.
     """
+    joined, left_out = join_all(members, config, evaluation, executor, kept, progress)
+    return _compared(members, joined, left_out)
+
+
+def redrawn(members: Members, kept: Record) -> Comparison:
+    """The comparison of finished runs once more: what was joined is read back, and nothing is evaluated.
+
+    Args:
+        members: the runs.
+        kept: where the points between their minima are kept.
+    """
+    return _compared(members, kept_pairs(members, kept), [])
+
+
+def _compared(
+    members: Members, joined: Sequence[tuple[Pair, Landscape]], left_out: Sequence[LeftOut]
+) -> Comparison:
     table = members.table()
     result = Comparison(members, table, grouped(table), pd.DataFrame())
     _compare_training(result)
     for name in dict.fromkeys(name for run in members.runs for name in run.about["landscapes"]):
         _compare_landscapes(name, result)
-    joined = list(_joined(result, config, evaluation, executor, kept, progress))
+    result.left_out += left_out
     _compare_between(joined, result)
     _compare_measures(result)
     return result
@@ -200,40 +211,6 @@ def _draw_landscapes(
         figures, left_out = compare_differences(name, f"{file}.difference", runs, members, _subject(members))
         result.figures |= figures
         result.left_out += left_out
-
-
-def _joined(
-    result: Comparison,
-    config: ComparisonConfig,
-    evaluation: EvaluationConfig,
-    executor: Executor,
-    kept: Record,
-    progress: Progress,
-) -> Iterator[tuple[Pair, Landscape]]:
-    """The pairs of minima, each with the landscape between them."""
-    members = result.members
-    loaded: dict[str, DataSet] = {}
-    chosen, beyond = choose_pairs(members, config.pairs)
-    reason = f"comparison.pairs is {config.pairs}"
-    for pair in beyond[:MOST_LEFT_OUT]:
-        words = f"{members.label(pair.start)} and {members.label(pair.end)}"
-        result.left_out.append(LeftOut("between", words, reason))
-    if more := len(beyond[MOST_LEFT_OUT:]):
-        result.left_out.append(LeftOut("between", f"{more:,} more pairs", reason))
-    for pair in chosen:
-        words = f"{members.label(pair.start)} and {members.label(pair.end)}"
-        hindrance = why_not(pair)
-        if hindrance is None and pair.start.data_digest not in loaded:
-            try:
-                loaded = {pair.start.data_digest: build.data_set(saved_data(pair.start.record))}
-            except (ValueError, OSError) as error:
-                hindrance = f"its data cannot be had: {error}"
-        if hindrance is not None:
-            result.left_out.append(LeftOut("between", words, hindrance))
-            continue
-        with progress(f"between {words}") as on_point:
-            data = loaded[pair.start.data_digest]
-            yield pair, join(pair, config, evaluation, executor, kept, data, on_point)
 
 
 def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Comparison) -> None:

@@ -64,7 +64,7 @@ def keep_comparison(
     if judged:
         rows = table(judged)
         files[f"{FOLDER}{VERDICTS}.csv"] = _csv(rows)
-        figures[VERDICTS] = verdicts_figure(rows, title="Verdicts", caption=_tested(judged))
+        figures[VERDICTS] = verdicts_figure(rows, title="Verdicts", caption=tested(rows))
     for name, figure in figures.items():
         for format in ("png", "pdf"):
             files[f"{FOLDER}{name}.{format}"] = render(figure, format)
@@ -146,9 +146,9 @@ def _figure(name: str, content: bytes) -> str:
     return f'<figure><img alt="{escape(name)}" style="width: {10 * width:.1f}em" src="{source}"></figure>'
 
 
-def _tested(judged: Sequence[Judged]) -> str:
-    """For a caption: what the verdicts rest on."""
-    count = sum(not own.claim.exact for own in judged)
+def tested(rows: pd.DataFrame) -> str:
+    """For a caption: what the verdicts of a table rest on."""
+    count = int((~rows["exact"].astype(bool)).sum())
     parts = []
     if count:
         parts.append(
@@ -157,14 +157,15 @@ def _tested(judged: Sequence[Judged]) -> str:
             f"{count} tested claims; not reproduced where the opposite test does; inconclusive "
             f"otherwise, and always below {FEWEST} seeds."
         )
-    if count < len(judged):
+    if count < len(rows):
         parts.append("What follows exactly is reproduced where it holds in every run.")
     return " ".join(parts)
 
 
 def _verdicts(judged: Sequence[Judged]) -> str:
-    rows = f'<div class="words">{_table(in_words(table(judged)))}</div>'
-    return f'{rows}<p class="quiet">{escape(_tested(judged))}</p>'
+    rows = table(judged)
+    words = f'<div class="words">{_table(in_words(rows))}</div>'
+    return f'{words}<p class="quiet">{escape(tested(rows))}</p>'
 
 
 def means(groups: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
@@ -20,6 +21,9 @@ STEM = "curvature"
 
 NAMES = {HESSIAN: "Hessian", GAUSS_NEWTON: "Gauss-Newton matrix"}
 """What each matrix is called in a picture."""
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Progress = Callable[[int, int], None]
 
@@ -102,13 +106,13 @@ def stated(curvature: Curvature) -> str:
     return "; ".join(words)
 
 
-def pictures(curvature: Curvature, caption: str) -> Mapping[str, bytes]:
-    """Its pictures, by the file's name in the record; none where nothing is finite."""
+def figure(curvature: Curvature, caption: str) -> "Figure | None":
+    """Its picture; None where nothing is finite."""
     finite = {
         NAMES[name]: own for name, own in curvature.spectra.items() if np.isfinite(own.eigenvalues).all()
     }
     if not finite:
-        return {}
+        return None
     densities = {
         name: Density(
             own.eigenvalues,
@@ -123,10 +127,16 @@ def pictures(curvature: Curvature, caption: str) -> Mapping[str, bytes]:
     if densities:
         dimension = curvature.provenance["parameters"]
         loss_unit = curvature.provenance.get("loss_unit", NATS)
-        figure = density_figure(
+        return density_figure(
             densities, dimension, loss_unit=loss_unit, title="Spectrum at the solution", caption=caption
         )
-    else:
-        top = {name: own.eigenvalues for name, own in finite.items()}
-        figure = eigenvalues_figure(top, title="Largest eigenvalues at the solution", caption=caption)
-    return {f"{STEM}.{format}": render(figure, format) for format in ("png", "pdf")}
+    top = {name: own.eigenvalues for name, own in finite.items()}
+    return eigenvalues_figure(top, title="Largest eigenvalues at the solution", caption=caption)
+
+
+def pictures(curvature: Curvature, caption: str) -> Mapping[str, bytes]:
+    """Its pictures, by the file's name in the record; none where nothing is finite."""
+    drawn = figure(curvature, caption)
+    if drawn is None:
+        return {}
+    return {f"{STEM}.{format}": render(drawn, format) for format in ("png", "pdf")}

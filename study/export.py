@@ -54,9 +54,6 @@ def export(
             be lost, an extra that is not installed.
     """
     check_format(format)
-    target = Path(folder)
-    if target.exists() and not target.is_dir():
-        raise ConfigError("DIR", "must be a folder", str(folder))
     record = find_record(run, output_dir, RULE, RUNS, key="RUN")
     files: dict[str, bytes] = {}
     for name in chosen(record, landscape):
@@ -65,8 +62,29 @@ def export(
         except (DamagedFileError, ValueError) as error:
             raise ConfigError("RUN", f"must be whole: {error}", run) from error
         files |= landscape_files(name, found, format, about(record, name))
+    return write_files(folder, files, force=force)
+
+
+def write_files(folder: str | Path, files: Mapping[str, bytes], *, force: bool) -> list[Path]:
+    """Write files to a folder, each whole or not at all; one that is there with the same content stays.
+
+    Args:
+        folder: where they go; it is made if it is missing.
+        files: content by name.
+        force: whether files with other content are replaced.
+
+    Returns:
+        the files, in order.
+
+    Raises:
+        ConfigError: if the folder is none, a name leads out of it, or a file would be lost; nothing is
+            written then.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise ConfigError("DIR", "must be a folder", str(folder))
     if outside := [name for name in files if Path(name).name != name]:
-        raise ConfigError("RUN", "must have landscapes that are named as files can be", outside[0])
+        raise ConfigError("RUN", "must have names that files can have", outside[0])
     for name, content in files.items():
         if not force and (target / name).exists() and (target / name).read_bytes() != content:
             rule = "must not hold files that would be lost (--force replaces them)"

@@ -40,6 +40,12 @@ def is_partner(words: str) -> bool:
     return words.startswith("seed") and not words.endswith(".safetensors")
 
 
+def partner_seed(words: str, seed: int) -> int | None:
+    """The seed of the solution that `words` name in a run of `seed`; None where they name another one."""
+    form = _FORM.fullmatch(words)
+    return None if form is None else seed + int(form[1])
+
+
 def partner_configs(config: StudyConfig, source: Source | None) -> dict[str, StudyConfig]:
     """The configurations of a run's partners, by the words that name them in its landscapes.
 
@@ -59,8 +65,8 @@ def partner_configs(config: StudyConfig, source: Source | None) -> dict[str, Stu
 
 
 def _partner_config(config: StudyConfig, source: Source | None, words: str, key: str) -> StudyConfig:
-    form = _FORM.fullmatch(words)
-    if form is None or config.seed + int(form[1]) > LARGEST_SEED:
+    seed = partner_seed(words, config.seed)
+    if seed is None or seed > LARGEST_SEED:
         rule = f"must be seed+K, with K a positive integer and seed + K at most {LARGEST_SEED}"
         raise ConfigError(key, rule, words)
     if source is not None and source.record is None:
@@ -71,7 +77,7 @@ def _partner_config(config: StudyConfig, source: Source | None, words: str, key:
         raise ConfigError("rescale", rule, config.rescale)
     partner = replace(
         config,
-        seed=config.seed + int(form[1]),
+        seed=seed,
         landscape={},
         curvature=CurvatureConfig("off"),
         measures=MeasuresConfig("off"),

@@ -8,31 +8,29 @@ import numpy as np
 from study import curvature, flatness
 from study.analysis.curvature import Curvature
 from study.analysis.over_directions import SPREAD, replicates
-from study.config import CustomDataConfig, StudyConfig
+from study.config import StudyConfig
 from study.config_measures import FlatnessConfig
 from study.figures.export import render
-from study.identity import seeds
 from study.kinds import KINDS, LandscapeConfig
 from study.landscape.result import Landscape
 from study.markdown import fenced, literal
 from study.members import BY_TRAINING
-from study.models import count_parameters
 from study.partner import undrawn
-from study.prepare import Prepared
 from study.record import Record
 from study.self_checks import broken_checks
 from study.span import span_words
+from study.subject import Subject
 
 
 def caption(
-    config: LandscapeConfig, landscape: Landscape, prepared: Prepared, share: float | None = None
+    config: LandscapeConfig, landscape: Landscape, subject: Subject, share: float | None = None
 ) -> str:
     """What a figure shows: model, data, examples read, normalization, seeds, run.
 
     Args:
         config: of the landscape.
         landscape: what is drawn.
-        prepared: the run.
+        subject: what it is of.
         share: of ‖θ*−θ₀‖² along it, where it is known.
     """
     about = landscape.provenance
@@ -41,26 +39,32 @@ def caption(
         for name, size in about["splits"].items()
     )
     parts = [
-        f"{_subject(prepared)}: {read}",
+        f"{subject.network}: {read}",
         *KINDS[config.kind].caption(config, about),
         *span_words(about, share),
     ]
     parts += [
-        f"the {entry} is the solution of seed {prepared.partners[words].config.seed}"
+        f"the {entry} is the solution of seed {subject.partners[words]}"
         for entry, words in config.weights_named.items()
-        if words in prepared.partners
+        if words in subject.partners
     ]
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
     errors = _stated_errors([own.provenance for own in replicates(landscape)])
-    return "; ".join([*parts, *_subset_error(landscape), *errors, _whose(prepared)]) + "."
+    return "; ".join([*parts, *_subset_error(landscape), *errors, subject.whose]) + "."
 
 
-def curvature_caption(found: Curvature, prepared: Prepared) -> str:
+def curvature_caption(found: Curvature, subject: Subject) -> str:
     """What the figure of the curvature shows: model, data, examples read, how it was computed, seed, run."""
     read = _examples(found.provenance["examples"], found.provenance["population"])
-    subject = f"{_subject(prepared)}: train split, {read}"
-    return "; ".join([subject, curvature.stated(found), _whose(prepared)]) + "."
+    return (
+        "; ".join([f"{subject.network}: train split, {read}", curvature.stated(found), subject.whose]) + "."
+    )
+
+
+def warning(broken: Sequence[str]) -> str | None:
+    """What stands above the pictures of a landscape whose self-checks failed; None where they hold."""
+    return f"Not to be trusted: {', '.join(broken)} failed" if broken else None
 
 
 def pictures(
@@ -145,22 +149,6 @@ def closing_table(record: Record) -> list[tuple[str, float]]:
     skipped = ("train/", "test/", "weights/", "training/")
     rest = [item for item in values.items() if not item[0].startswith(skipped)]
     return shown + [item for item in rest if not item[0].endswith(SPREAD)]
-
-
-def _subject(prepared: Prepared) -> str:
-    """Network and data, in words."""
-    study = prepared.config
-    data = study.data.path if isinstance(study.data, CustomDataConfig) else prepared.data.name
-    return f"{study.model.subject} ({count_parameters(prepared.model):,} parameters) on {data}"
-
-
-def _whose(prepared: Prepared) -> str:
-    """What the solution is, where it is none that a training ended in; seed and run, in words."""
-    init_seed, _order = seeds(prepared.config)
-    factor, source = prepared.config.rescale, prepared.source
-    parts = [] if source is None or source.final else [f"the solution θ* is {source.name}"]
-    parts += [] if factor == 1 else [f"solution rescaled by {factor:g}"]
-    return "; ".join([*parts, f"seed {init_seed}", f"run {prepared.identity.config_hash}"])
 
 
 def _subset_error(landscape: Landscape) -> list[str]:

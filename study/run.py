@@ -36,6 +36,7 @@ from study.rescaled import rescaled
 from study.self_checks import broken_checks
 from study.source import TRAINING, checkpoint_name, checkpoints, load_source
 from study.span import PATH_SHARE
+from study.subject import Subject
 from study.tracking.tracker import NullTracker, PatientTracker, Tracker
 from study.train import train_once
 from study.training.checkpoints import decode_weights, load_weights
@@ -271,9 +272,9 @@ def _look(
     for suffix, table in tables(landscape).items():
         record.write(f"{stem}{suffix}.csv", table.to_csv(index=False))
     share = measures.get(f"{config.splits[0]}/{PATH_SHARE}")
-    caption = report.caption(config, landscape, prepared, share)
+    caption = report.caption(config, landscape, Subject.of(prepared), share)
     broken = broken_checks(name, record.latest())
-    warning = f"Not to be trusted: {', '.join(broken)} failed" if broken else None
+    warning = report.warning(broken)
     for file, content in report.pictures(name, config, landscape, caption, warning).items():
         record.write(file, content)
     return broken
@@ -303,7 +304,9 @@ def _measure_curvature(config: TopConfig, prepared: Prepared, record: Record, so
     found = Curvature.from_bytes(record.read(f"{stem}.npz"))
     record.log(curvature.measures(found))
     record.write(f"{stem}.csv", found.to_frame().to_csv(index=False))
-    for file, content in curvature.pictures(found, report.curvature_caption(found, prepared)).items():
+    for file, content in curvature.pictures(
+        found, report.curvature_caption(found, Subject.of(prepared))
+    ).items():
         record.write(file, content)
 
 

@@ -14,6 +14,7 @@ from study.prepare import prepare
 from study.record import Record
 from study.run import Outcome
 from study.source import AVERAGED, checkpoint_name, load_source, updates
+from study.subject import Subject
 from study.training.checkpoints import decode_weights
 
 Start = Callable[..., Outcome]
@@ -53,7 +54,7 @@ def test_a_picture_says_that_the_average_is_looked_at(
     for words, said in (("@averaged", "averaged weights"), ("@4", "update 4"), ("", None)):
         prepared = prepare(tiny(f"checkpoint={record.config_hash}{words}", *SWA), {})
         landscape = Landscape.from_bytes(record.read("landscapes/line.npz"))
-        caption = report.caption(prepared.config.landscape["line"], landscape, prepared)
+        caption = report.caption(prepared.config.landscape["line"], landscape, Subject.of(prepared))
         assert (f"; the solution θ* is {said}; seed " in caption) if said else ("θ* is" not in caption)
 
 

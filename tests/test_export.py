@@ -377,7 +377,7 @@ def test_names_of_a_foreign_record_lead_nowhere(tmp_path):
     record.create({"name": "n", "tags": {}, "settings": {}, "identity": {}, "landscapes": ["x"]})
     own = replace(line(), companions={"a/../../../b": line()})
     record.write("landscapes/x.npz", own.to_bytes())
-    with pytest.raises(ConfigError, match="named as files can be"):
+    with pytest.raises(ConfigError, match="names that files can have"):
         export(HASH, "csv", tmp_path / "there", record.output_dir)
     assert not (tmp_path / "there").exists()
 

@@ -220,6 +220,9 @@ def _draw_height_axis(
         kept = [(place, text) for place, text in zip(places, texts, strict=True) if place > room]
         places, texts = [scale.floor, *(place for place, _ in kept)], ["0", *(text for _, text in kept)]
     axes.set_zticks(places, labels=texts)
+    if any("times" in text for text in texts):  # centred, they would lie on their axis
+        for label in axes.get_zticklabels():
+            label.set_horizontalalignment("left")
 
 
 def _name_edge(axis: Axis, label: str) -> None:

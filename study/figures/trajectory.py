@@ -94,12 +94,13 @@ def trajectory_figure(
             fold_offset(axes.xaxis, "\n")
         handles += _draw_shares(right, shares, random_walk)
         entries = [*handles, *notes]
+        body = 2.2 if columns == 3 else 1.8 * -(-3 // columns)
         compose_panels(
             figure,
             title=title,
             caption=caption,
             handles=entries,
-            body_height=2.2 * -(-3 // columns),
+            body_height=body,
             warning=warning,
         )
     return figure

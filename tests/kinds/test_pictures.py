@@ -13,6 +13,7 @@ from study.kinds import KINDS
 from study.landscape.result import Landscape, Point, Status
 from study.prepare import prepare
 from study.run import run
+from study.subject import Subject
 
 OWN = """
 import torch
@@ -132,7 +133,7 @@ def test_the_caption_calls_own_model_and_data_by_their_paths(
         directions=[{"relative_norm": 1.0}],
         batch_statistics="none kept",
     )
-    words = report.caption(config.landscape["line"], landscape, prepare(config, {}))
+    words = report.caption(config.landscape["line"], landscape, Subject.of(prepare(config, {})))
     assert words.startswith(
         "own_for_captions:net (47 parameters) on own_for_captions:data: train split, all 32"
     )
@@ -154,10 +155,10 @@ def test_the_caption_of_a_plane_states_the_standard_errors_of_a_subset(
     assert 0 < errors.min() < errors.max()
     words = f"; standard error of the loss {errors.min():.2g} to {errors.max():.2g} nats; "
     looks = prepared.config.landscape
-    assert words in report.caption(looks["contour"], seen["contour"], prepared)
-    assert "standard error" not in report.caption(looks["line"], seen["line"], prepared)
+    assert words in report.caption(looks["contour"], seen["contour"], Subject.of(prepared))
+    assert "standard error" not in report.caption(looks["line"], seen["line"], Subject.of(prepared))
     errors[:] = 0.0
-    assert "standard error" not in report.caption(looks["contour"], seen["contour"], prepared)
+    assert "standard error" not in report.caption(looks["contour"], seen["contour"], Subject.of(prepared))
 
 
 @pytest.mark.parametrize(
