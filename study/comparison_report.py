@@ -86,7 +86,9 @@ def kept_verdicts(record: Record) -> pd.DataFrame:
 
 def read_verdicts(file: BytesIO | Path) -> pd.DataFrame:
     """A table of verdicts as it was written."""
-    return pd.read_csv(file, dtype={"replicates": str})
+    rows = pd.read_csv(file, dtype={"replicates": str})
+    words = [name for name in ("beside", "along") if name in rows]  # empty where a claim has none
+    return rows.assign(**{name: rows[name].fillna("") for name in words})
 
 
 def page(

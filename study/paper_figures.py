@@ -1,5 +1,6 @@
-"""The figures of a run or a sweep for a paper: drawn anew at its width and font size, with captions beside."""
+"""The figures of a run or a sweep for a paper: drawn anew at its width and font size, captions beside."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -30,6 +31,8 @@ from study.subject import Subject
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+log = logging.getLogger(__name__)
+
 COLUMNS = {"single": 3.25, "double": 6.75}
 """Widths by name, in inches: one column of a paper, and two."""
 
@@ -41,6 +44,9 @@ NARROWEST, WIDEST = 2.5, 20.0
 
 SMALLEST, LARGEST = 5.0, 12.0
 """Points between which a font size is one of a figure."""
+
+PAGE = 9.5
+"""Inches that a page has for a figure and its caption, about."""
 
 RULE = "must name one run, sweep or comparison in output_dir, by its hash or its MLflow id"
 
@@ -94,6 +100,10 @@ def paper_figures(
         for name in names or drawn:
             files |= {f"{name}.{format}": render(drawn[name], format) for format in chosen}
             files[f"{name}.txt"] = caption(drawn[name]).encode()
+            if (height := drawn[name].get_figheight()) > PAGE:
+                log.warning(
+                    "%s is %.1f in high, more than a page: it has more room at a larger --width", name, height
+                )
     return write_files(folder, files, force=force)
 
 

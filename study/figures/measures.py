@@ -12,6 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
 from study.figures.layout import layout
@@ -167,6 +168,8 @@ def against_test_error(
         for index, (axes, measure) in enumerate(zip(panels, measures, strict=True)):
             _draw_scatter(axes, frame[measure].to_numpy(dtype=float), error, frame[key], look)
             axes.set_xlabel(_label(figure, measure, loss_unit, width))
+            if width < 1.4 and axes.get_xscale() == "linear":  # inches: more ticks would meet
+                axes.xaxis.set_major_locator(MaxNLocator(2))
             fold_offset(axes.xaxis, "\n")
             axes.set_ylabel("test error (%)")
             hide_labels(axes, x=False, y=index % columns > 0)

@@ -21,7 +21,10 @@ LOOKS: Mapping[str, dict[str, Any]] = {
 }
 """Colour and marker of each outcome."""
 
-WORDS_WIDTH = 2.9 / 7.2
+WIDE = 7.2
+"""The width, in inches, at which an axis has five ticks."""
+
+WORDS_WIDTH = 2.9 / WIDE
 """Share of the width for what a claim says."""
 
 LINE = 0.14 / 7.5
@@ -139,7 +142,8 @@ def _limits(values: Sequence[float], ratio: bool) -> tuple[float, float]:
 
 def _tick(axes: Axes, ratio: bool, low: float, high: float) -> None:
     """A few ticks, at round numbers, in plain words."""
-    ticks: Any = MaxNLocator(5).tick_values(low, high)
+    room = layout().wide / WIDE
+    ticks: Any = MaxNLocator(max(2, round(5 * room))).tick_values(low, high)
     if ratio and high > 3 * low:
         decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
         for steps in ((1.0,), (1.0, 3.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
@@ -147,7 +151,7 @@ def _tick(axes: Axes, ratio: bool, low: float, high: float) -> None:
             ticks = ticks[(ticks >= low) & (ticks <= high)]
             if len(ticks) >= 3:
                 break
-        ticks = ticks[:: -(-len(ticks) // 7)]
+        ticks = ticks[:: -(-len(ticks) // max(3, round(7 * room)))]
     ticks = [tick for tick in ticks if low <= tick <= high]
     digits = next(own for own in range(3, 17) if len({f"{tick:.{own}g}" for tick in ticks}) == len(ticks))
     axes.set_xticks(ticks, [f"{tick:.{digits}g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
