@@ -1,6 +1,7 @@
 """What a run is, in words and numbers, for its record and its mirror."""
 
 import subprocess
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,9 +10,17 @@ from study.config import MlflowConfig, StudyConfig
 from study.credentials import hidden
 from study.identity import branch_seed, seeds
 from study.keys import hashed
+from study.members import SEEDS, differing_keys, in_words
 from study.models import count_parameters
 from study.paths import root
 from study.prepare import Prepared
+
+IN_NAME = {
+    *("model.name", "data.name", "data.path", "training.batch_size", "optimizer.name", *SEEDS),
+    *("training.branch_at", "rescale"),
+}
+"""The settings that the name of a run tells."""
+LONGEST_WORDS = 60  # characters of one setting in a name
 
 
 def about(prepared: Prepared) -> dict[str, Any]:
@@ -25,8 +34,8 @@ def about(prepared: Prepared) -> dict[str, Any]:
     name = " · ".join([
         config.model.name,
         data.name,
-        config.optimizer.name,
         f"bs{config.training.batch_size}",
+        config.optimizer.name,
         f"seed {seed}",
         *words,
     ])
@@ -45,7 +54,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         )
     return {
         "name": name,
-        "note": f"{name}; landscapes: {', '.join(config.landscape) or 'none'}. Its report is `report.md`.",
+        "note": "",
         "tags": {key: value for key, value in tags.items() if value},
         "choices": prepared.choices,
         "identity": prepared.identity.content,
@@ -74,6 +83,25 @@ def about(prepared: Prepared) -> dict[str, Any]:
 def settings(config: StudyConfig) -> dict[str, Any]:
     """Every key that a run's numbers depend on, and the names of its landscapes: what runs may differ in."""
     return {**flat(hashed(config)), "landscapes": ", ".join(config.landscape)}
+
+
+def told_apart(runs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """What runs differ in, and for each of them the words that its name lacks to tell it from the others.
+
+    Args:
+        runs: the settings of each; see `settings`.
+
+    Returns:
+        The keys, and the words of each run, as `learning_rate 0.1 · epochs 20`.
+    """
+    keys = differing_keys(runs)
+    lacking = [key for key in keys if key not in IN_NAME]
+    words = [[_cut(own) for own in in_words(run, lacking, keys)] for run in runs]
+    return keys, [" · ".join(own) for own in words]
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
 
 
 def shown(config: StudyConfig) -> DictConfig:

@@ -207,13 +207,15 @@ def ui(arguments: Sequence[str]) -> None:
     output_dir = Path(_resolved(overrides).output_dir)
     if not (output_dir / "mlflow.db").is_file():
         refuse(f"output_dir must hold mlflow.db (run `study` first), got {str(output_dir)!r}")
-    from study.tracking.mlflow_tracker import store_uri
+    from study.tracking.mlflow_tracker import store_uri, tables
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(output_dir)]
     command += ["--host", host, "--port", port, "--workers", "1"]
     address = f"http://{host}:{port}"
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight processes that outlive it
     print(f"MLflow UI of {output_dir} on {address} (Ctrl-C ends it)", flush=True)
+    for experiment, page in tables(output_dir).items():
+        print(f"  runs of {experiment}: {address}/{page}", flush=True)
     os.execv(sys.executable, command)
 
 

@@ -197,9 +197,7 @@ class Members:
         }
 
     def _words(self, run: Member, keys: Sequence[str]) -> str:
-        every = (*self.keys, *self.seeds)
-        own = [key for key in keys if key in run.settings]
-        return ", ".join(f"{short(key, every)} {_word(run.settings[key])}" for key in own)
+        return ", ".join(in_words(run.settings, keys, (*self.keys, *self.seeds)))
 
 
 def differing_keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -237,6 +235,11 @@ def short(key: str, keys: Sequence[str]) -> str:
     last = parts[-1]
     clashes = [other for other in keys if other != key and other.split(".")[-1] == last]
     return ".".join(parts[-2:]) if clashes else last
+
+
+def in_words(settings: Mapping[str, Any], keys: Sequence[str], every: Sequence[str]) -> list[str]:
+    """The settings of these keys in words, `batch_size 64`, told from `every` key by their names."""
+    return [f"{short(key, every)} {_word(settings[key])}" for key in keys if key in settings]
 
 
 def _places(values: list[Any]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from study import __version__, build
-from study.about import settings
+from study.about import settings, told_apart
 from study.claim_checks import check_claims
 from study.claims import verdict_tags
 from study.columns import columns
@@ -154,14 +154,16 @@ def _about(jobs: Sequence[Planned], study: Study | None, config: StudyConfig) ->
         "study": study.name if study else getattr(config.tracking, "experiment", "study"),
         "members": members,
     }
-    question = f"{study.question} " if study else ""
+    differing, words = told_apart([settings(job.config) for job in jobs])
     return {
         "name": name,
-        "note": f"{question}{len(jobs)} runs; its comparison is `report.html`.",
+        "note": study.question if study else "",
         "tags": tags,
         "params": {key.lstrip("+"): ",".join(values) for key, values in swept.items()},
         "data": [],
         "members": hashes,
+        "differing": differing,
+        "labels": {own: label for own, label in zip(hashes, words, strict=True) if label},
         "overrides": [[hidden(own) for own in job.combination.overrides] for job in jobs],
     }
 

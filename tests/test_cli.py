@@ -335,7 +335,7 @@ def test_a_multirun_makes_a_record_for_each_job(start, outputs):
     records = Record.all(outputs)
     assert [record.state for record in records] == [State.FINISHED] * 2
     assert len({record.read_json("run.json")["tags"]["training_hash"] for record in records}) == 2
-    names = {f"mlp · digits · adam · bs64 · seed {seed}" for seed in (0, 1)}
+    names = {f"mlp · digits · bs64 · adam · seed {seed}" for seed in (0, 1)}
     mirrored = {run.info.run_name: run for run in runs_in(outputs)}
     assert set(mirrored) == names | {"sweep · seed 0,1"}
     parent = mirrored["sweep · seed 0,1"].info.run_id
@@ -389,7 +389,7 @@ def test_the_closing_lines_say_where_everything_is(start, outputs):
     (record,) = Record.all(outputs)
     assert done.err == ""
     for said in (
-        "mlp · digits · adam · bs64 · seed 0: finished",
+        "mlp · digits · bs64 · adam · seed 0: finished",
         "train/loss",
         "line/train/basin_width",
         str(record.path / "landscapes" / "line.png"),

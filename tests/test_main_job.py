@@ -60,7 +60,7 @@ def output_dir(tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "mlp · digits · adam · bs64 · seed 0: finished" in done.stdout
+    assert "mlp · digits · bs64 · adam · seed 0: finished" in done.stdout
     assert [file.name for file in folder.iterdir()] == ["outputs"]
     return folder / "outputs"
 

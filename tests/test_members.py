@@ -99,7 +99,7 @@ def test_the_table_holds_settings_results_measures_and_time(members):
 def test_a_run_given_twice_is_one(members):
     found = members((), ())
     assert len(found.runs) == 1
-    assert found.label(found.runs[0]) == "mlp · digits · adam · bs32 · seed 0"
+    assert found.label(found.runs[0]) == "mlp · digits · bs32 · adam · seed 0"
     assert found.configuration(found.runs[0]) == "all runs"
 
 

@@ -335,7 +335,7 @@ def test_the_parent_of_a_failed_job_is_failed_and_says_which(
     parent = runs.pop("sweep · batch_size 8,32")
     assert parent.info.status == "FAILED"
     assert parent.data.tags["failed_jobs"] == next(iter(outcome.failed))
-    failed = runs["mlp · digits · adam · bs32 · seed 0"]
+    failed = runs["mlp · digits · bs32 · adam · seed 0"]
     assert failed.info.status == "FAILED"
     assert failed.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert "error.txt" in {item.path for item in client.list_artifacts(failed.info.run_id)}

@@ -1,8 +1,6 @@
 """MLflow as a mirror of records; the only module that imports mlflow."""
 
 import logging
-import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,17 +10,15 @@ from filelock import FileLock
 
 from study.credentials import handed_over
 from study.errors import ConfigError, in_one_line
-from study.record import MetricPoint, Record, State
+from study.record import RUNS, Record, State, now
+from study.tracking.artifacts import unsent, uploaded
+from study.tracking.defaults import set_defaults
+from study.tracking.description import PREVIEWS, Place, description, picture_width, pictures, stamp
+from study.tracking.images import FOLDER, Frame, frame_files, small_files
+from study.tracking.view import TAG as VIEW
+from study.tracking.view import grown, page
 
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody's studies are anybody else's business
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
-}.items():
-    os.environ.setdefault(_name, _value)
+set_defaults()
 
 import mlflow  # noqa: E402  # after the variables that it reads
 from mlflow.entities import (  # noqa: E402  # after the variables that it reads
@@ -33,7 +29,11 @@ from mlflow.entities import (  # noqa: E402  # after the variables that it reads
     Param,
     RunTag,
 )
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID  # noqa: E402  # after the variables that it reads
+from mlflow.utils.mlflow_tags import (  # noqa: E402  # after the variables that it reads
+    MLFLOW_LOGGED_IMAGES,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NOTE,
+)
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -45,16 +45,6 @@ STATUS = {
     State.FAILED: "FAILED",
     State.KILLED: "KILLED",
 }
-UPLOADED = (
-    "landscapes/",
-    "comparison/",
-    "curvature.",
-    "measures.",
-    "config.yaml",
-    "report.",
-    "error.txt",
-    "run.json",
-)
 ARTIFACTS = "mlartifacts"  # of output_dir's own store
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # its UI then opens on runs, not on traces
 log = logging.getLogger(__name__)
@@ -78,6 +68,7 @@ class MlflowTracker:
         self.upload_checkpoints = upload_checkpoints
         self._client: mlflow.MlflowClient | None = None
         self._experiment_id = ""
+        self._view: str | None = None
         self._seen: set[str] = set()
 
     def address(self) -> str:
@@ -105,10 +96,13 @@ class MlflowTracker:
         cut_short = state["state"] in {State.FAILED, State.KILLED}
         if cut_short:  # first, as there may be little time left; FINISHED is said once all of it is there
             self._send_state(client, run_id, state, progress["state"])
-        self._send_metrics(client, record, run_id, progress["metrics"])
+        metrics = self._send_metrics(client, record, run_id, progress["metrics"])
         self._send_artifacts(client, record, run_id, progress["artifacts"])
+        self._send_note(client, record, run_id, progress)
         if not cut_short:
             self._send_state(client, run_id, state, progress["state"])
+        if state["state"] != State.RUNNING:
+            self._show_columns(client, record, metrics)
         record.set_mirrored(self.address(), {**progress, "state": state})
         return True
 
@@ -119,16 +113,22 @@ class MlflowTracker:
         progress = [member.mirrored().get(self.address(), {}) for member in members]
         if above is None or not all(progress):
             return False
+        labels = parent.read_json("run.json").get("labels", {})
         for member, own in zip(members, progress, strict=True):
             if own.get("parent") == above:
                 continue
-            client.set_tag(own["run_id"], MLFLOW_PARENT_RUN_ID, above)
-            client.set_tag(own["run_id"], "sweep", parent.config_hash)
+            tags = [RunTag(MLFLOW_PARENT_RUN_ID, above), RunTag("sweep", parent.config_hash)]
+            client.log_batch(own["run_id"], tags=tags)
+            name = member.read_json("run.json")["name"]
+            label = labels.get(member.config_hash)
+            client.update_run(own["run_id"], name=f"{name} · {label}" if label else name)
             with member.lock(wait=False) as held:  # whoever holds it writes the same file
                 if held:
-                    now = member.mirrored().get(self.address(), {})
-                    if now.get("run_id") == own["run_id"]:
-                        member.set_mirrored(self.address(), {**now, "parent": above})
+                    latest = member.mirrored().get(self.address(), {})
+                    if latest.get("run_id") == own["run_id"]:
+                        latest["parent"] = above
+                        self._send_note(client, member, own["run_id"], latest)
+                        member.set_mirrored(self.address(), latest)
         return True
 
     def search(self, words: str) -> list[str]:
@@ -180,6 +180,7 @@ class MlflowTracker:
     def _find_experiment(self, client: "mlflow.MlflowClient", artifacts: str | None) -> str:
         found = client.get_experiment_by_name(self.experiment)
         if found is not None:
+            self._view = found.tags.get(VIEW)
             return found.experiment_id
         try:
             return client.create_experiment(self.experiment, artifacts, tags=KIND)
@@ -220,7 +221,7 @@ class MlflowTracker:
             made = client.create_run(
                 self._experiment_id,
                 start_time=record.read_json("state.json")["started"],
-                tags={**about["tags"], "record_id": about["record_id"], "mlflow.note.content": about["note"]},
+                tags={**about["tags"], "record_id": about["record_id"], MLFLOW_RUN_NOTE: about["note"]},
                 run_name=about["name"],
             )
             found = having_its_id() or [made.info.run_id]
@@ -237,15 +238,13 @@ class MlflowTracker:
 
     def _send_metrics(
         self, client: "mlflow.MlflowClient", record: Record, run_id: str, sent: dict[str, int]
-    ) -> None:
-        """Send the points not sent yet; one that is not finite becomes a tag (a chart cannot show it)."""
-        finite: list[MetricPoint] = []
-        others: list[MetricPoint] = []
-        seen: dict[str, int] = {}
-        for point in record.metrics():
-            seen[point.key] = seen.get(point.key, 0) + 1
-            if seen[point.key] > sent.get(point.key, 0):
-                (finite if math.isfinite(point.value) else others).append(point)
+    ) -> set[str]:
+        """Send the points not sent yet; one that is not finite becomes a tag (a chart cannot show it).
+
+        Returns:
+            The names of all metrics.
+        """
+        finite, others, seen = unsent(record, sent)
         metrics = [Metric(point.key, point.value, point.timestamp, point.step) for point in finite]
         for metric_part in _parts(metrics, METRICS_A_CALL):
             client.log_batch(run_id, metrics=metric_part)
@@ -253,36 +252,69 @@ class MlflowTracker:
         for tag_part in _parts(tags, PARAMS_A_CALL):
             client.log_batch(run_id, tags=tag_part)
         sent |= {key: max(count, sent.get(key, 0)) for key, count in seen.items()}
+        return set(seen)
 
     def _send_artifacts(
         self, client: "mlflow.MlflowClient", record: Record, run_id: str, sent: dict[str, str]
     ) -> None:
         """Send the files that the store has not got, or has got in another state."""
         files = record.files()
-        checkpoints = [name for name in files if name.startswith("checkpoints/")]
-        if self.upload_checkpoints == "ends":  # what is no update's, as averaged weights, is an end too
-            path = [name for name in checkpoints if name.startswith("checkpoints/update_")]
-            between = path[1:-1]
-            checkpoints = [name for name in checkpoints if name not in between]
-        finished = record.holds("training.json")
-        wanted = [name for name in files if name.startswith(UPLOADED)]
-        if self.upload_checkpoints == "ends":  # directions and bends are as large as checkpoints
-            wanted = [name for name in wanted if not name.endswith(".safetensors")]
-        wanted += checkpoints if finished else []
-        for name in wanted:
+        for name in uploaded(record, self.upload_checkpoints):
             if sent.get(name) == files[name]:
                 continue
             if not record.holds(name):  # never passed on; the next start makes it again
                 log.warning("%s is damaged: it is not uploaded", record.path / name)
                 continue
-            folder = name.rpartition("/")[0]
-            client.log_artifact(run_id, str(record.path / name), folder or None)
+            if (frame := Frame.of(name)) is not None:
+                client.set_tag(run_id, MLFLOW_LOGGED_IMAGES, "True")  # without it the UI looks for none
+                with frame_files(record, name, frame) as sides:
+                    for side in sides:
+                        client.log_artifact(run_id, str(side), FOLDER)
+            else:
+                client.log_artifact(run_id, str(record.path / name), name.rpartition("/")[0] or None)
             sent[name] = files[name]
+
+    def _send_note(
+        self, client: "mlflow.MlflowClient", record: Record, run_id: str, progress: dict[str, Any]
+    ) -> None:
+        """Send the description where what it is made of has changed."""
+        parent = progress.get("parent")
+        if (made_of := stamp(record, parent)) in {None, progress.get("note")}:
+            return
+        with small_files(record, pictures(record), picture_width(record)) as files:
+            for file in files:
+                client.log_artifact(run_id, str(file), PREVIEWS)
+        places = [Place(self._experiment_id, own) for own in (run_id, parent) if own]
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, description(record, *places))
+        progress["note"] = made_of
+
+    def _show_columns(self, client: "mlflow.MlflowClient", record: Record, metrics: set[str]) -> None:
+        """Have the runs table show what this run has beside what others have."""
+        compared = record.path.parent.name != RUNS
+        params = record.read_json("run.json").get("differing", []) if compared else []
+        if grown(self._view, metrics, params, now()) is None:
+            return
+        kept = client.get_experiment(self._experiment_id).tags.get(VIEW)  # others may have been faster
+        self._view = grown(kept, metrics, params, now()) or kept
+        if self._view != kept:
+            client.set_experiment_tag(self._experiment_id, VIEW, self._view)
 
 
 def store_uri(output_dir: str | Path) -> str:
     """The address of the SQLite store of `output_dir`."""
     return f"sqlite:///{Path(output_dir).resolve() / 'mlflow.db'}"
+
+
+def tables(output_dir: str | Path) -> dict[str, str]:
+    """By the name of each experiment of `output_dir`, the address of its runs table within the UI.
+
+    Those alone that have columns of their own; none where the store cannot be asked, which the UI will say.
+    """
+    try:
+        found = mlflow.MlflowClient(tracking_uri=store_uri(output_dir)).search_experiments()
+    except Exception:  # whatever a store or a client library may throw
+        return {}
+    return {own.name: page(own.experiment_id) for own in found if VIEW in own.tags}
 
 
 def _make_store(database: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_run_is_there_as_promised(tracked: Start, store: Store):
     assert tags["training_hash"] == about["tags"]["training_hash"]
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", tags.get("git_commit", "0" * 40))
     assert record.config_hash not in found.info.run_name
-    assert found.info.run_name == "mlp · digits · adam · bs32 · seed 0"
+    assert found.info.run_name == "mlp · digits · bs32 · adam · seed 0"
 
     params = found.data.params
     assert params["training.batch_size"] == "32"
@@ -160,13 +160,13 @@ def test_artifacts_have_their_fixed_names_and_bytes(tracked: Start, store: Store
         for look in LOOKS
         for suffix in ("npz", "csv", "png", "html", "pdf", "json")
     }
-    expected |= {"config.yaml", "report.md", "run.json"}
+    expected |= {"config.yaml", "report.md", "run.json", "previews/interpolation.png"}
     updates = (0, 2, 4, 6) if upload == "all" else (0, 6)
     expected |= {f"checkpoints/update_{update:07d}.safetensors" for update in updates}
     assert set(artifacts) == expected
     for name in artifacts:
         downloaded = Path(store.client.download_artifacts(run_id, name))
-        assert downloaded.read_bytes() == record.read(name)
+        assert downloaded.read_bytes() == record.read(name.replace("previews/", "landscapes/"))
 
 
 def test_averaged_weights_go_with_the_ends(tracked: Start, store: Store):
