@@ -2,11 +2,12 @@
 
 As a library, on your own model and data::
 
-    from study import Grid, Line, Plane, evaluate
+    from study import Grid, Line, Plane, evaluate, plot
 
     plane = Plane.random(model, normalization="filter", seed=0)
     surface = evaluate(model, loss, data, plane, Grid.square(radius=1.0, points=51))
     surface.values["loss"]  # (51, 51), mean nats per example, rows alpha, columns beta
+    plot(surface)  # a figure, with a caption; a notebook shows it
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from study.analysis.curve_finding import find_curve
     from study.analysis.matching import align
+    from study.figures.plot import plot
     from study.landscape.allocator import keep_freed_memory
     from study.landscape.curve import Curve
     from study.landscape.direction_files import load_direction, save_direction
@@ -56,6 +58,7 @@ _HOMES = {
     "keep_freed_memory": "landscape.allocator",
     "load_direction": "landscape.direction_files",
     "orthogonalised": "landscape.directions",
+    "plot": "figures.plot",
     "principal_plane": "landscape.trajectory",
     "random_direction": "landscape.directions",
     "save_direction": "landscape.direction_files",
@@ -85,6 +88,7 @@ __all__ = [
     "keep_freed_memory",
     "load_direction",
     "orthogonalised",
+    "plot",
     "principal_plane",
     "random_direction",
     "save_direction",

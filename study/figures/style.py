@@ -15,6 +15,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from study.figures.inline import Picture
 from study.figures.layout import layout
 from study.figures.scale import STEPS
 from study.landscape.result import NATS
@@ -144,7 +145,7 @@ def unit(value: str, loss_unit: str, split: str = "") -> str:
 
 def new_figure(height: float) -> Figure:
     """An empty figure of the layout's width, `height` inches high, on a raster canvas, unknown to pyplot."""
-    figure = Figure(figsize=(layout().width, height))
+    figure = Picture(figsize=(layout().width, height))
     FigureCanvasAgg(figure)
     return figure
 
