@@ -14,12 +14,18 @@ from study.members import BY_TRAINING, Members
 from study.partner import undrawn
 from study.paths import OUTPUT_DIR_VARIABLE, default_output_dir
 from study.record import Record
-from study.report import closing_table
 from study.run import Outcome
+from study.run_table import run_table
 from study.sweep import SweepOutcome
 
 MOST_ROWS = 60
 """Runs of a sweep or a comparison that the closing table shows."""
+
+SHORT = 8
+"""Characters of a run's hash there."""
+
+NORM = "weights/norm"
+"""What is left to the tables: with it, the closing one is wider than a terminal."""
 
 
 def print_run(outcome: Outcome) -> None:
@@ -28,10 +34,8 @@ def print_run(outcome: Outcome) -> None:
     about, tags = record.read_json("run.json"), record.read_json("state.json")["tags"]
     done = "finished before; nothing was repeated" if outcome.reused else "finished"
     print(f"\n{about['name']}: {done}\n")
-    rows = closing_table(record)
-    width = max((len(key) for key, _value in rows), default=0)
-    for key, value in rows:
-        print(f"  {key:<{width}}  {value:.6g}")
+    if table := run_table(record):
+        print(table)
     if "diverged" in tags:
         print(f"\nthe training diverged, and no landscape is drawn: {tags['diverged']}")
     if names := undrawn(tags):
@@ -63,9 +67,10 @@ def print_compared(compared: Compared) -> None:
 def _print_comparison(record: Record, members: Members | None, tracking: str | None) -> None:
     if members is not None:
         table = members.table()
-        shown = ["run", "label", *(name for name in BY_TRAINING if name in table)]
+        shown = ["run", "label", *(name for name in BY_TRAINING if name in table and name != NORM)]
         printed = table[shown].head(MOST_ROWS)
-        print(printed.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        printed = printed.assign(run=printed["run"].str[:SHORT])  # enough of it for checkpoint=
+        print(printed.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
         if more := len(table) - len(printed):
             print(f"… and {more:,} more: all of them are in the tables below")
         _print_verdicts(kept_verdicts(record))

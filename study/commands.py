@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.credentials import hidden
 from study.errors import FAILED, in_one_line, refuse
 
 SHOW_HELP = """\
-study show [KEY=VALUE ...]: the resolved configuration, each key with its value, range and meaning
+study show [SECTION ...] [KEY=VALUE ...]: the resolved configuration, each key with its value and meaning
+
+  study show                             all of it
+  study show training landscape.contour  these sections alone, or keys, as training.batch_size
+  study show model model=resnet          what the keys of another choice are
 """
 UI_HELP = """\
 study ui [--port N] [--host H] [output_dir=FOLDER]: the MLflow UI on the store of output_dir
@@ -182,14 +185,17 @@ def show(arguments: Sequence[str]) -> None:
     if _asks_help(arguments):
         print(SHOW_HELP, end="")
         return
-    from study.keys import walk
+    from study.show import describe
 
-    config = _resolved(_overrides("show", arguments))
-    for name, own, value in walk(config):
-        if own is None or hasattr(value, "__dataclass_fields__") or name == "landscape":
-            continue
-        rule = own.metadata["rule"].words()
-        print(f"{name}: {_yaml(value)}\n    {own.metadata['meaning']}{f' ({rule})' if rule else ''}")
+    asked = [word for word in arguments if "=" not in word and word[:1] not in "-~"]
+    overrides = [word for word in arguments if word not in asked]
+    if wrong := [word for word in overrides if word.startswith("-")]:
+        refuse(f"{wrong[0]!r} must be KEY=VALUE, or a section or key: study show takes nothing else")
+    config = _resolved(overrides)
+    try:
+        print(describe(config, asked), end="")
+    except ValueError as error:
+        refuse(in_one_line(error))
 
 
 def ui(arguments: Sequence[str]) -> None:
@@ -299,12 +305,6 @@ def _resolved(overrides: Sequence[str]) -> Any:
 
 def _asks_help(arguments: Sequence[str]) -> bool:
     return any(flag in arguments for flag in ("--help", "-h"))
-
-
-def _yaml(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else hidden(str(value))
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study import build
+from study.bars import progress
 from study.claims import verdict_tags
 from study.compare import compare
 from study.comparison_report import keep_comparison, kept_verdicts
@@ -13,7 +14,7 @@ from study.errors import ConfigError
 from study.identity import digest
 from study.members import Members
 from study.record import COMPARISONS, SWEEPS, Record, State
-from study.run import is_finished, make_tracker, marking_bad_ends, progress
+from study.run import is_finished, make_tracker, marking_bad_ends
 from study.source import find_record
 from study.tracking.tracker import PatientTracker
 

@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
+from study.bars import QUIET
 from study.credentials import hidden
 from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
 from study.files import locked
@@ -24,6 +25,7 @@ from study.landscape.orphans import WATCHED_EVERY, when_orphaned
 from study.prepare import prepare
 from study.resolve import resolved
 from study.run import Outcome, run
+from study.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Job:
         driver: id of the process that launches.
         alive: the lock that the driver holds as long as it lives.
         stop: a file that tells every job to stop, once it is there.
+        tally: how far the jobs are.
     """
 
     sweep: str
@@ -43,6 +46,7 @@ class Job:
     driver: int
     alive: Path
     stop: Path
+    tally: Tally
 
     def __call__(self, config: DictConfig) -> None:
         """Run the job. A mistake or a failure is said, and kept in the record; it is no exception here."""
@@ -50,6 +54,7 @@ class Job:
             self._run(config)
             return
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+        os.environ[QUIET] = "1"  # bars of several processes would overwrite each other
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the driver sees to it
         signal.signal(signal.SIGTERM, interrupt)
         keep_freed_memory()
@@ -64,11 +69,15 @@ class Job:
     def _run(self, config: DictConfig) -> None:
         name = self.names[tuple(HydraConfig.get().overrides.task)]
         print(f"{name}: started", flush=True)
+        self.tally.begin(name)
         started = time.perf_counter()
         _status, outcome = run_job(config, self.sweep)
+        seconds = time.perf_counter() - started
+        self.tally.end(name, None if outcome is not None and outcome.reused else seconds)
         if outcome is not None:
-            seconds = time.perf_counter() - started
             print(f"{name}: finished in {seconds:.0f} s, run {outcome.record.config_hash}", flush=True)
+        if sys.stderr.isatty():
+            print(self.tally.words(), file=sys.stderr, flush=True)
 
 
 def run_job(config: DictConfig, sweep: str | None = None) -> tuple[int, Outcome | None]:

@@ -74,7 +74,8 @@ class Multirun:
             composer = Composer(_hydras(parsed), values)
             combinations = tuple(Combination(job, composer) for job in product(*values.values()))
             choices = shared.hydra.runtime.choices
-            yield cls(combinations, chosen_study(choices), choices["hydra/launcher"], shared)
+            study = chosen_study(choices, shared.hydra.searchpath or ())
+            yield cls(combinations, study, choices["hydra/launcher"], shared)
 
     def launch(
         self, combinations: Sequence[Combination], task: Task, waiting: Callable[[int], object]

@@ -304,7 +304,7 @@ class Record:
         own = listed.pop(MANIFEST, None)  # that of the list itself; none in a record of an earlier version
         if own in {None, _digest(_listing(listed))}:
             return listed
-        log.warning("%s is damaged", self.path / name)
+        log.warning("%s is damaged: its copy is read, and it is written anew", self.path / name)
         return None
 
 

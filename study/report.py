@@ -7,7 +7,7 @@ import numpy as np
 
 from study import curvature, flatness
 from study.analysis.curvature import Curvature
-from study.analysis.over_directions import SPREAD, replicates
+from study.analysis.over_directions import replicates
 from study.config import StudyConfig
 from study.config_measures import FlatnessConfig
 from study.figures.export import render
@@ -137,18 +137,6 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
         lines += ["## measures", "", *_definitions_table(rows, config.measures), ""]
     lines += ["## Configuration", "", *fenced(record.read("config.yaml").decode(), "yaml"), ""]
     return "\n".join(lines)
-
-
-def closing_table(record: Record) -> list[tuple[str, float]]:
-    """What a finished run shows on the terminal: the end of training, and each landscape's measures.
-
-    Of measures over several directions, the means.
-    """
-    values = record.latest()
-    shown = [(key, values[key]) for key in BY_TRAINING if key in values]
-    skipped = ("train/", "test/", "weights/", "training/")
-    rest = [item for item in values.items() if not item[0].startswith(skipped)]
-    return shown + [item for item in rest if not item[0].endswith(SPREAD)]
 
 
 def _subset_error(landscape: Landscape) -> list[str]:

@@ -14,11 +14,11 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load, save
 from torch import Tensor
-from tqdm import tqdm
 
 from study import build, curvature, flatness, report
 from study.about import about, shown
 from study.analysis.curvature import Curvature
+from study.bars import progress
 from study.config import MlflowConfig, TrackingConfig
 from study.config_curvature import TopConfig
 from study.config_measures import FlatnessConfig
@@ -193,13 +193,19 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     for landscape_name, landscape_config in config.landscape.items():
         words = set(landscape_config.weights_named.values())
         if not _is_evaluated(record, landscape_name) and words - named.keys():
-            log.warning("landscape %s: a training that it needs diverged", landscape_name)
+            lost = " and ".join(sorted(words - named.keys()))
+            log.warning(
+                "landscape %s is left out: the training of %s diverged; another seed or a smaller "
+                "optimizer.learning_rate may reach a solution",
+                landscape_name,
+                lost,
+            )
             left_out.append(landscape_name)
             continue
         try:
             broken += _look(landscape_name, landscape_config, prepared, record, trained)
         except (ValueError, ArithmeticError) as error:  # it cannot be made of these weights; others can
-            log.warning("landscape %s: %s", landscape_name, in_one_line(error))
+            log.warning("landscape %s: %s; the run goes on, then fails", landscape_name, in_one_line(error))
             failed.append(error)
         tracker.mirror(record)
     if isinstance(config.curvature, TopConfig):
@@ -211,7 +217,8 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
     tags |= undrawn_tag(left_out)
     if broken:
         tags["self_check_failed"] = ", ".join(broken)
-        log.warning("self-checks failed, do not trust these landscapes: %s", ", ".join(broken))
+        advice = "see report.md, and make them anew by reuse=false"
+        log.warning("self-checks failed, do not trust these landscapes: %s; %s", ", ".join(broken), advice)
     return tags
 
 
@@ -230,7 +237,9 @@ def _partners_reached(prepared: Prepared, record: Record) -> dict[str, dict[str,
     for words in sorted(wanted & prepared.partners.keys()):
         partner = prepared.partners[words]
         if not is_finished(partner.record):
-            log.warning("training the solution of seed %d, run %s", partner.config.seed, partner.record.path)
+            log.warning(
+                "first the solution of seed %d is trained: %s", partner.config.seed, partner.record.path
+            )
         reached = run(partner).record
         with reached.lock():  # another run may be about to do it anew
             if "diverged" not in reached.read_json("state.json")["tags"]:
@@ -294,7 +303,7 @@ def _measure_curvature(config: TopConfig, prepared: Prepared, record: Record, so
     if not (record.holds(f"{stem}.npz") and record.holds(f"{stem}.json")):
         # Sums over examples have other bits on other threads, and those of evaluation are no part of a run.
         torch.set_num_threads(prepared.config.training.threads)
-        with progress(stem, "matrix") as on_matrix:
+        with progress(stem, "matrices") as on_matrix:
             started = time.perf_counter()
             micro_batch = prepared.config.evaluation.micro_batch
             found = curvature.measure(config, prepared.model, prepared.data, solution, micro_batch, on_matrix)
@@ -322,7 +331,7 @@ def _measure_flatness(config: FlatnessConfig, prepared: Prepared, record: Record
         initialisation=trained.initialisation,
         micro_batch=prepared.config.evaluation.micro_batch,
     )
-    with progress(flatness.STEM, "measure") as on_measure:
+    with progress(flatness.STEM, "measures") as on_measure:
         for place, name in enumerate(config.names, start=1):
             if name not in kept["rows"]:
                 started = time.perf_counter()
@@ -334,15 +343,3 @@ def _measure_flatness(config: FlatnessConfig, prepared: Prepared, record: Record
     rows = flatness.rows(kept, config.names)
     record.log(flatness.metrics(rows))
     record.write(f"{flatness.STEM}.csv", flatness.to_frame(rows).to_csv(index=False))
-
-
-@contextmanager
-def progress(name: str, unit: str = "point") -> Iterator[Callable[[int, int], None]]:
-    """A bar with the remaining time, where there is a terminal."""
-    with tqdm(desc=name, unit=unit, disable=None, leave=False) as bar:
-
-        def on_point(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield on_point

@@ -1,7 +1,7 @@
 """The ready-made studies: files of `sweeps/`, each opening with its question, source and cost."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,15 +67,27 @@ def find_study(name: str, scale: str = SMALL) -> Study:
     return found
 
 
-def chosen_study(choices: Mapping[str, str]) -> Study | None:
-    """The study among the choices of the configuration's groups, ready-made or a user's own."""
+def chosen_study(choices: Mapping[str, str], searchpath: Sequence[str]) -> Study | None:
+    """The study among the choices of the configuration's groups, ready-made or a user's own.
+
+    Args:
+        choices: by group.
+        searchpath: the places in which Hydra looks for choices, in order, as file://FOLDER.
+    """
     group = PAPER_GROUP if PAPER_GROUP in choices else GROUP
     if group not in choices:
         return None
+    name = choices[group]
+    for folder in (Path(place.removeprefix("file://")) for place in searchpath):
+        file = folder / group / f"{name}.yaml"
+        if file.is_file() and folder != root():
+            return Study(name, **_opening(file))
+        if file.is_file():
+            break
     try:
-        return find_study(choices[group], PAPER if group == PAPER_GROUP else SMALL)
+        return find_study(name, PAPER if group == PAPER_GROUP else SMALL)
     except ConfigError:
-        return Study(choices[group], question="", source="", cost="")
+        return Study(name, question="", source="", cost="")
 
 
 def studies() -> list[Study]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from study import __version__, build
 from study.about import settings, told_apart
+from study.bars import counted, progress
 from study.claim_checks import check_claims
 from study.claims import verdict_tags
 from study.columns import columns
@@ -24,8 +25,9 @@ from study.multirun import Combination, Multirun
 from study.prepare import prepare
 from study.record import SWEEPS, Record, State, now
 from study.resolve import resolved
-from study.run import is_finished, make_tracker, marking_bad_ends, progress
+from study.run import is_finished, make_tracker, marking_bad_ends
 from study.studies import Study
+from study.tally import Tally
 from study.tracking.tracker import PatientTracker, Tracker
 from study.training.data import DataSet
 
@@ -116,7 +118,7 @@ def check_all(combinations: Sequence[Combination]) -> list[Planned]:
         return loaded[0][1]
 
     planned: dict[str, Planned] = {}
-    for combination in combinations:
+    for combination in counted(combinations, "checking", "jobs"):
         composed, hydra = combination.compose()
         try:
             config, choices = resolved(composed, hydra)
@@ -204,16 +206,16 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
         ConfigError: if the launcher breaks down twice without one job having begun.
     """
     names = {job.combination.overrides: name for job, name in _named(jobs)}
-    task = Job(record.config_hash, names, os.getpid(), record.lock_file, _stop_file(record))
+    tally = Tally(record.lock_file.with_suffix(".tally"), len(jobs))
+    tally.clear()
+    task = Job(record.config_hash, names, os.getpid(), record.lock_file, _stop_file(record), tally)
     _stop_file(record).unlink(missing_ok=True)
-    if multirun.launcher != "basic":
-        os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
     waiting, fruitless = list(jobs), 0
     while waiting:
         started = now()
         try:
             multirun.launch([job.combination for job in waiting], task, end_without_driver)
-            return
+            break
         except Exception as error:  # whatever a launcher raises
             left = [job for job in waiting if not _ended_since(job.record, started)]
             suspects = [job for job in left if _was_cut_short(job.record)]
@@ -221,10 +223,15 @@ def _run_all(multirun: Multirun, jobs: Sequence[Planned], record: Record) -> Non
             if fruitless > 1:
                 rule = f"must be able to start the jobs ({in_one_line(error, 200)})"
                 raise ConfigError("hydra/launcher", rule, multirun.launcher) from error
-            log.warning("the launcher broke down (%s): running what is left", in_one_line(error, 200))
+            log.warning(
+                "the launcher broke down (%s): running what is left; if memory ran out, fewer "
+                "hydra.launcher.n_jobs need less",
+                in_one_line(error, 200),
+            )
         for job in suspects:
             _run_alone(multirun, job, task)
         waiting = [job for job in left if job not in suspects]
+    tally.clear()
 
 
 def _run_alone(multirun: Multirun, job: Planned, task: Job) -> None:

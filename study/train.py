@@ -67,7 +67,7 @@ def _take_over(record: Record, training_hash: str) -> None:
         record.keep(by_epoch)
         if ended:
             record.write_json(TRAINING, {"trained_by": other.config_hash, **summary})
-        log.warning("took over the training of run %s", other.config_hash)
+        log.warning("took over the training of run %s (reuse=false trains anew)", other.config_hash)
         return
 
 
@@ -143,7 +143,10 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
         encoded = encode_weights(outcome.averaged, update=outcome.updates, epoch=outcome.epochs)
         record.write(AVERAGED, encoded)
     elif training.averaging.name != "none":
-        log.warning("no weights were averaged: the training ended too early")
+        log.warning(
+            "no weights were averaged: the training ended before the first entered the average; "
+            "see training.averaging.start_epoch"
+        )
     record.write_json(
         TRAINING,
         {
@@ -157,8 +160,14 @@ def _train(prepared: Prepared, record: Record, on_epoch: Callable[[], object]) -
         },
     )
     _drop_state(record)
-    if outcome.message:
-        log.warning("%s", outcome.message)
+    if outcome.diverged:
+        log.warning(
+            "the training diverged: %s; a smaller optimizer.learning_rate or a warm-up "
+            "(training.warmup_epochs) may keep it finite",
+            outcome.message,
+        )
+    elif outcome.message:
+        log.warning("the training stopped early: %s", outcome.message)
 
 
 def _keep_state(record: Record, state: TrainingState) -> None:

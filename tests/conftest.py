@@ -16,11 +16,12 @@ from study import run as run_module
 from study import train as train_module
 from study.config import StudyConfig
 from study.kinds import LandscapeConfig
-from study.paths import OUTPUT_DIR_VARIABLE
+from study.paths import OUTPUT_DIR_VARIABLE, root
 from study.prepare import prepare
 from study.record import Record
 from study.resolve import composed, typed
 from study.run import Outcome, run
+from tests.away import called
 
 TINY = (
     "data.train_examples=64",
@@ -38,6 +39,7 @@ SMALL_GRID = {
     "line": "landscape.line.points=3",
     "contour": "landscape.contour.points=3",
 }
+PACKED = ("pyproject.toml", "README.md", "LICENSE", "study", "conf", "sweeps")
 Compose = Callable[..., StudyConfig]
 Start = Callable[..., Outcome]
 
@@ -197,3 +199,39 @@ def _stopped_at(name: str, error: BaseException, time: int = 1) -> Iterator[None
 def stop_at() -> Callable[..., AbstractContextManager[None]]:
     """A context in which the n-th writing of a record's file raises `error` instead."""
     return _stopped_at
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that hatchling makes of a copy of the checkout."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in PACKED:
+        source = root() / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    built = called(
+        sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", copy / "dist", folder=copy
+    )
+    assert built.returncode == 0, built.stderr
+    (only,) = (copy / "dist").glob("*.whl")
+    return only
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the wheel's package; it stands before the checkout on Python's path."""
+    target = tmp_path_factory.mktemp("installed")
+    flags = (
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "-q",
+        "--target",
+        target,
+    )
+    done = called(sys.executable, "-m", "pip", "install", *flags, wheel, folder=target)
+    assert done.returncode == 0, done.stderr
+    return target

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from study import build
+from study.bars import progress
 from study.between import BRANCH_SEED, Pair, choose_pairs, join, solution_file, why_not
 from study.compare import compare
 from study.config import ComparisonConfig, StudyConfig
 from study.landscape.executors import Serial
 from study.members import Members
 from study.record import COMPARISONS, Record
-from study.run import Outcome, progress
+from study.run import Outcome
 from study.training.checkpoints import decode_weights, load_weights
 from study.training.loop import mean_loss
 

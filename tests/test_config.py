@@ -27,6 +27,7 @@ from torchvision.models import shufflenet_v2_x0_5
 import study.run
 import study.train
 from study import build
+from study.bars import progress
 from study.compare import compare
 from study.config import NAMES, SCHEMAS, StudyConfig
 from study.config_evaluation import ExecutorConfig
@@ -41,7 +42,7 @@ from study.paths import root
 from study.prepare import Prepared, prepare
 from study.record import COMPARISONS, Record
 from study.resolve import composed, prepare_hydra, typed
-from study.run import progress, run
+from study.run import run
 from study.tracking.tracker import NullTracker, Tracker
 from study.training import sources
 from study.training.order import Branch

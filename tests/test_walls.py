@@ -15,7 +15,7 @@ LONGEST = 350
 # What a part of the package may import of the package: itself, and these.
 ALLOWED = {
     "landscape": {"study.files"},
-    "training": {"study.files"},
+    "training": {"study.files", "study.bars"},
     "models": {"study.keys", "study.errors", "study.training.custom"},
     "optimizers": {"study.keys", "study.errors"},
     "analysis": {"study.landscape"},

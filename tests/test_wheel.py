@@ -1,67 +1,14 @@
 """The wheel: built, installed and run away from the checkout."""
 
-import os
-import shutil
-import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from study.paths import root
+from tests.away import called
 
 pytestmark = pytest.mark.process
-
-NEEDED = ("pyproject.toml", "README.md", "LICENSE", "study", "conf", "sweeps")
-
-
-def called(*command: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("STUDY_")}
-    return subprocess.run(
-        [str(word) for word in command],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env={**kept, **variables},
-    )
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel that hatchling makes of a copy of the checkout."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in NEEDED:
-        source = root() / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
-    built = called(
-        sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", copy / "dist", folder=copy
-    )
-    assert built.returncode == 0, built.stderr
-    (only,) = (copy / "dist").glob("*.whl")
-    return only
-
-
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory) -> Path:
-    """A folder that holds the wheel's package; it stands before the checkout on Python's path."""
-    target = tmp_path_factory.mktemp("installed")
-    flags = (
-        "--no-deps",
-        "--no-index",
-        "--no-compile",
-        "--disable-pip-version-check",
-        "-q",
-        "--target",
-        target,
-    )
-    done = called(sys.executable, "-m", "pip", "install", *flags, wheel, folder=target)
-    assert done.returncode == 0, done.stderr
-    return target
 
 
 def test_the_wheel_holds_code_configuration_and_sweeps_and_nothing_else(wheel):

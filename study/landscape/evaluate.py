@@ -128,7 +128,8 @@ def evaluate(
             if smaller is None:
                 raise MemoryError(NO_MEMORY) from error
             log.warning(
-                "memory ran out with %d points of %d examples at a time: beginning again with %d of %d",
+                "memory ran out with %d points of %d examples at a time: beginning again with %d of %d, "
+                "which micro_batch and points_at_once can ask for from the start",
                 plan.points_at_once,
                 plan.micro_batch,
                 smaller.points_at_once,

@@ -78,7 +78,7 @@ class MlflowTracker:
     def mirror(self, record: Record) -> bool:
         """Make the store hold what the record holds; a record that says nothing of itself is left out."""
         if not (record.holds("run.json") and record.holds("state.json")):
-            log.warning("%s never started, or is damaged: it is not uploaded", record.path)
+            log.warning("%s never started, or is damaged: it is not uploaded; run it again", record.path)
             return False
         client = self._open()
         progress = record.mirrored().get(self.address(), {})
@@ -263,7 +263,9 @@ class MlflowTracker:
             if sent.get(name) == files[name]:
                 continue
             if not record.holds(name):  # never passed on; the next start makes it again
-                log.warning("%s is damaged: it is not uploaded", record.path / name)
+                log.warning(
+                    "%s is damaged: it is not uploaded till its run is started again", record.path / name
+                )
                 continue
             if (frame := Frame.of(name)) is not None:
                 client.set_tag(run_id, MLFLOW_LOGGED_IMAGES, "True")  # without it the UI looks for none

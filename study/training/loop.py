@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
+from study.bars import bar as progress_bar
 from study.training.averaging import Average, Averaging
 from study.training.checkpoints import TrainingState, snapshot
 from study.training.data import Augmentation, Examples
@@ -290,10 +290,11 @@ def train(
         averaged = snapshot(network) if network is not None else None
         return TrainingOutcome(update, update / per_epoch, diverged, message, stopped, averaged)
 
-    shown = None if progress else True  # tqdm's `disable`: None hides the bar where there is no terminal
     with (
         _modes_kept(model),
-        tqdm(total=budget.total_updates, initial=update, unit="update", disable=shown, leave=False) as bar,
+        progress_bar(
+            "training", "updates", total=budget.total_updates, done=update, hidden=not progress
+        ) as bar,
     ):
         try:
             if resume is None:
