@@ -68,7 +68,8 @@ def describe(config: StudyConfig, asked: Sequence[str] = ()) -> str:
     for section in ["", *headings]:
         own = [key for key in keys if key.section == section and is_asked(key.name)]
         if own or (section and is_asked(section)):
-            blocks.append("\n".join([headings.get(section, "top level"), *_lines(own)]))
+            heading = wrap(headings.get(section, "top level"), _columns(), subsequent_indent="  ")
+            blocks.append("\n".join([*heading, *_lines(own)]))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -91,20 +92,24 @@ def _keys(config: StudyConfig) -> tuple[list[Key], dict[str, str]]:
 
 def _lines(keys: Sequence[Key]) -> list[str]:
     """A table: name within the section, value, meaning; wrapped to the terminal."""
-    columns = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     names = max((len(key.name) - len(key.section) for key in keys), default=0)
     values = max((len(key.value) for key in keys if len(key.value) <= LONGEST_VALUE), default=0)
     indent = 2 + names + 1 + values + 2
     lines = []
     for key in keys:
         short = key.name.rpartition(".")[2]
-        first, *rest = wrap(key.meaning, columns - indent, break_on_hyphens=False)
+        first, *rest = wrap(key.meaning, _columns() - indent, break_on_hyphens=False)
         if len(key.value) <= LONGEST_VALUE:
             lines.append(f"  {short:<{names}} {key.value:<{values}}  {first}")
         else:
             lines += [f"  {short:<{names}} {key.value}", f"{'':{indent}}{first}"]
         lines += [f"{'':{indent}}{line}" for line in rest]
     return lines
+
+
+def _columns() -> int:
+    """How wide lines may be."""
+    return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
 
 
 def written(value: Any) -> str:

@@ -217,34 +217,10 @@ def test_an_unknown_word_is_refused_at_once():
 def test_show_prints_each_key_with_its_value_and_meaning(start, outputs):
     shown = start("show", *TINY, "training.checkpoint_every=7", "seed=3")
     assert shown.status() == 0, shown.err
-    lines = shown.out.splitlines()
-    entries = dict(zip(lines[::2], lines[1::2], strict=True))
-    assert entries["training.checkpoint_every: 7"] == (
-        "    updates between checkpoints; null keeps one an epoch (at least 1)"
-    )
-    assert entries["model.widths: [8]"] == "    units of each hidden layer (at least 1)"
-    assert entries["data.augmentation.flip: false"] == "    mirror half of the images, left to right"
-    assert entries["training.init_seed: null"].startswith(
-        "    seed of the initial weights; null takes `seed`"
-    )
-    assert entries["landscape.contour.split: train"].endswith("(one of train, test, both)")
-    assert f"output_dir: {outputs}" in entries
-    assert all(
-        re.fullmatch(r"[a-z_.]+: .*", key) and meaning.startswith("    ") for key, meaning in entries.items()
-    )
-    names = {key.partition(":")[0] for key in entries}
-    assert {
-        "seed",
-        "checkpoint",
-        "reuse",
-        "tracking.uri",
-        "training.schedule.name",
-        "evaluation.threads",
-        "comparison.pairs",
-        "landscape.interpolation.start_seed",
-    } <= names
-    sections = {"data", "training", "training.schedule", "landscape", "landscape.contour", "comparison"}
-    assert not names & sections
+    assert re.search(r"^  seed +3 +seed of a run: ", shown.out, re.MULTILINE)
+    assert re.search(r"^  widths  \[8\]  units of each hidden layer \(at least 1\)$", shown.out, re.MULTILINE)
+    assert f"output_dir {outputs}" in shown.out
+    assert max(map(len, shown.out.splitlines())) <= max(80, len(f"  output_dir {outputs}"))
     assert not (outputs / "runs").exists()
 
 

@@ -1,5 +1,6 @@
 """Runs whose landscapes are repeated along other directions: files, measures, columns, and resumption."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -163,7 +164,7 @@ def test_the_pictures_are_there_and_say_how_many_directions(
     assert all("3 draws of directions (direction seeds 0 to 2), of the first ‖" in own for own in words)
     print_run(outcome)
     shown = capsys.readouterr().out
-    assert "line/train/basin_width " in shown
+    assert re.search(r"line/train +basin_width \S+ \[\S+, \S+\] · minimum ", shown)
     assert not [end for end in SPREAD if f"{end} " in shown]
 
 
