@@ -218,7 +218,7 @@ def test_show_prints_each_key_with_its_value_and_meaning(start, outputs):
     shown = start("show", *TINY, "training.checkpoint_every=7", "seed=3")
     assert shown.status() == 0, shown.err
     assert re.search(r"^  seed +3 +seed of a run: ", shown.out, re.MULTILINE)
-    assert re.search(r"^  widths  \[8\]  units of each hidden layer \(at least 1\)$", shown.out, re.MULTILINE)
+    assert re.search(r"^  widths +\[8\] +units of each hidden layer \(at least 1\)$", shown.out, re.MULTILINE)
     assert f"output_dir {outputs}" in shown.out
     assert max(map(len, shown.out.splitlines())) <= max(80, len(f"  output_dir {outputs}"))
     assert not (outputs / "runs").exists()

@@ -49,7 +49,7 @@ def shell(folder: Path, installed: Path) -> Shell:
 
     def done(command: str) -> str:
         ended = subprocess.run(
-            command, shell=True, cwd=folder, env=variables, capture_output=True, text=True, timeout=400
+            command, shell=True, cwd=folder, env=variables, capture_output=True, text=True, timeout=560
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
@@ -84,7 +84,7 @@ def test_its_choice_is_shown_with_the_meaning_of_its_keys(shell: Shell):
     said = shell(commands()[SHOW])
     assert said.startswith("model (custom): the network\n")
     assert re.search(r"path +spirals:Net", said)
-    assert re.search(r"arguments +\{width:16\}  its keyword arguments", said)
+    assert re.search(r"arguments +\{width:16\} +its keyword arguments", said)
 
 
 def test_one_run_of_its_own_model_and_data(folder: Path, shell: Shell):
