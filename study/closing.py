@@ -40,7 +40,8 @@ def print_run(outcome: Outcome) -> None:
         print(f"\nthe training diverged, and no landscape is drawn: {tags['diverged']}")
     if names := undrawn(tags):
         print(f"\nthe training of another seed diverged, so not drawn: {', '.join(names)}")
-    figures = sorted(name for name in record.files() if name.endswith(".png"))
+    drawn = [name for name in record.files() if name.endswith((".png", ".gif"))]
+    figures = sorted(name for name in drawn if ".frames/" not in name)
     if figures:
         print("\nfigures:")
     for name in figures:

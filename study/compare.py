@@ -42,6 +42,8 @@ FLAGS = (
     *SPANNED,
     "basin_reaches_edge",
     "basin_unresolved",
+    "initial_basin_reaches_edge",
+    "initial_basin_unresolved",
     "diverged_cells",
     "largest_residual",
 )

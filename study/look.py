@@ -24,7 +24,7 @@ from study.landscape.threads import using_threads
 from study.models import ModelConfig
 from study.reading import Reading
 from study.record import POINTS
-from study.self_checks import changed, self_checks, snapshot, stated_errors
+from study.self_checks import changed, self_checks, snapshot, stated_errors, worst_checks
 from study.span import PATH_SHARE, path_share
 from study.training.tasks import Task
 
@@ -129,7 +129,9 @@ def _look(
         )
 
     landscape = evaluated(geometry, kind.grid(config, geometry), config.tolerance, kind.eigenvalues(config))
-    companions = {name: evaluated(other.geometry, other.grid) for name, other in beside.items()}
+    companions = {
+        name: evaluated(other.geometry, other.grid, other.tolerance) for name, other in beside.items()
+    }
     landscape = kind.completed(replace(landscape, companions=companions), config)
     measures = {
         f"{name}/{measure}": value
@@ -138,7 +140,11 @@ def _look(
     }
     if kind.straight and (share := path_share(geometry, trained)) is not None:
         measures |= {f"{name}/{PATH_SHARE}": share for name in config.splits}
-    measures |= self_checks(landscape, geometry, trained, reading, policy, executor)
+    checks = self_checks(landscape, geometry, trained, reading, policy, executor)
+    for name, own in companions.items():
+        of_companion = self_checks(own, beside[name].geometry, trained, reading, policy, executor)
+        checks = worst_checks(checks, of_companion)
+    measures |= checks
     touched = float(changed(trained.model, before))
     for name in config.splits:
         measures[f"{name}/self_check_model"] = touched

@@ -15,7 +15,6 @@ from study.errors import ConfigError
 from study.identity import Identity, identify, seeds
 from study.kinds import KINDS
 from study.landscape.direction_files import load_direction
-from study.landscape.trajectory import FEWEST
 from study.landscape.weights import Layout, Weights
 from study.partner import is_partner, partner_configs
 from study.record import Record
@@ -147,24 +146,30 @@ def _check_task(config: StudyConfig, data: DataSet) -> None:
 
 
 def _check_checkpoints(config: StudyConfig, source: Source | None, examples: int) -> None:
-    """Refuse a plane of checkpoints of which there will be too few.
+    """Refuse landscapes of checkpoints of which there will be too few.
 
     Raises:
         ConfigError: naming the key that makes them so few.
     """
-    wanting = [name for name, own in config.landscape.items() if KINDS[own.kind].needs(own) == "checkpoints"]
-    if not wanting:
-        return
-    rule = f"must leave at least {FEWEST} checkpoints for landscape.{wanting[0]}"
-    if source is not None:
-        if source.record is not None and len(updates(source.record, source.update)) < FEWEST:
+    for name, own in config.landscape.items():
+        kind = KINDS[own.kind]
+        if kind.needs(own) != "checkpoints":
+            continue
+        fewest = kind.fewest_checkpoints
+        rule = f"must leave at least {fewest} checkpoints for landscape.{name}"
+        if source is None:
+            if _checkpoints_kept(config, examples, fewest) < fewest:
+                raise ConfigError("training.checkpoint_every", rule, config.training.checkpoint_every)
+        elif source.record is not None and len(updates(source.record, source.update)) < fewest:
             raise ConfigError("checkpoint", rule, config.checkpoint)
-        return
+
+
+def _checkpoints_kept(config: StudyConfig, examples: int, enough: int) -> int:
+    """How many checkpoints the training will keep; of more than `enough` not all are counted."""
     budget, branch = build.budget(config.training, examples), build.branch(config, examples)
     every = config.training.checkpoint_every or budget.updates_per_epoch
-    kept = {*range(0, min(budget.total_updates, FEWEST * every), every), budget.total_updates}
-    if len(kept | ({branch.update} if branch is not None else set())) < FEWEST:
-        raise ConfigError("training.checkpoint_every", rule, config.training.checkpoint_every)
+    kept = {*range(0, min(budget.total_updates, enough * every), every), budget.total_updates}
+    return len(kept | ({branch.update} if branch is not None else set()))
 
 
 def _load_named(config: StudyConfig, model: nn.Module) -> dict[str, Source]:

@@ -7,7 +7,6 @@ import numpy as np
 
 from study import curvature, flatness
 from study.analysis.curvature import Curvature
-from study.analysis.over_directions import replicates
 from study.config import StudyConfig
 from study.config_measures import FlatnessConfig
 from study.figures.export import render
@@ -50,7 +49,7 @@ def caption(
     ]
     if about["batch_statistics"] != "none kept":
         parts.append(f"batch statistics {about['batch_statistics']}")
-    errors = _stated_errors([own.provenance for own in replicates(landscape)])
+    errors = _stated_errors([own.provenance for own in (landscape, *landscape.companions.values())])
     return "; ".join([*parts, *_subset_error(landscape), *errors, subject.whose]) + "."
 
 
@@ -70,7 +69,7 @@ def warning(broken: Sequence[str]) -> str | None:
 def pictures(
     name: str, config: LandscapeConfig, landscape: Landscape, text: str, warning: str | None = None
 ) -> dict[str, bytes]:
-    """Every picture and page of a landscape, by its file's name in the record.
+    """Every picture, animation, frame of one and page of a landscape, by its file's name in the record.
 
     Args:
         name: of the landscape.
@@ -84,6 +83,11 @@ def pictures(
     for suffix, figure in kind.drawing.figures(landscape, kind.title, text, warning).items():
         for format in ("png", "pdf"):
             files[f"landscapes/{name}{suffix}.{format}"] = render(figure, format)
+    for suffix, film in kind.drawing.films(landscape, kind.title, text, warning).items():
+        files[f"landscapes/{name}{suffix}.gif"] = film.gif
+        if not suffix:  # the series of the main split
+            for update, still in film.stills.items():
+                files[f"landscapes/{name}.frames/{update:06d}.png"] = still
     page = kind.drawing.page(landscape, kind.title, text, warning)
     return {**files, f"landscapes/{name}.html": page.encode()}
 
@@ -116,6 +120,8 @@ def run_page(record: Record, config: StudyConfig, tags: Mapping[str, str]) -> st
         if not measures:
             continue
         lines += [f"## {name}", "", f"![{name}]({_picture(name)})", ""]
+        if (film := f"landscapes/{name}.gif") in record.files():
+            lines += [f"![{name}, checkpoint by checkpoint]({film})", ""]
         lines += [*_table(["measure", "value"], measures), ""]
         failed = broken_checks(name, values)
         lines += [
@@ -152,7 +158,7 @@ def _stated_errors(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     """In words, how far losses may be from the exact ones; nothing where they are exact.
 
     Args:
-        abouts: the provenance of a landscape, or of all its replicates: of those the largest errors count.
+        abouts: the provenance of a landscape and of its companions: of those the largest errors count.
     """
     words = []
     if found := [own["interpolation"] for own in abouts if "interpolation" in own]:

@@ -185,6 +185,7 @@ def _work(prepared: Prepared, record: Record, tracker: Tracker) -> dict[str, str
         fresh=lambda seed: Weights.of(build.model(config.model, prepared.data, seed, config.training.device)),
         solution_name=name,
         checkpoints=read_checkpoints,
+        updates_per_epoch=build.budget(config.training, len(prepared.data.train)).updates_per_epoch,
         named={words: Weights.from_state(model, state) for words, state in named.items()},
     )
     broken: list[str] = []

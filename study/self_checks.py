@@ -56,8 +56,13 @@ def self_checks(
         reading: the examples that were read.
         policy: what became of running statistics.
         executor: who computed the points.
+
+    Returns:
+        nothing where the landscape, a companion, goes through no set of weights whose buffers it has.
     """
     known = _known(geometry, policy)
+    if not known:
+        return {}
     anchor = trained.solution_name if trained.solution_name in known else list(known)[-1]
     weights = known[anchor]
     plan = EvaluationPlan(**landscape.provenance["plan"])  # smaller than the rule's where memory ran out
@@ -135,19 +140,31 @@ def broken_checks(name: str, values: Mapping[str, float]) -> list[str]:
     ]
 
 
+def worst_checks(found: Mapping[str, float], of_companion: Mapping[str, float]) -> dict[str, float]:
+    """What `self_checks` found of a landscape, each check at its worst of it and of a companion."""
+    worse = {
+        key: float(np.max([value, found[key]]))  # not a number where one of them is
+        for key, value in of_companion.items()
+        if key.rpartition("/")[2] in TOLERANCE
+    }
+    return {**found, **worse}
+
+
 def stated_errors(landscape: Landscape, split: str) -> dict[str, float]:
-    """What the landscape says of its own errors, as measures; nothing where every cell is exact.
+    """What the landscape and its companions say of their errors, as measures; nothing if all cells are exact.
 
     `interpolation_error`: the largest relative error of the cells that were drawn to measure it;
     `precision_error`: of the points that were drawn to hold bfloat16 against float32.
     """
-    stated = {}
-    interpolation = landscape.provenance.get("interpolation", {}).get("errors", {})
-    if f"{split}/loss" in interpolation:
-        stated["interpolation_error"] = interpolation[f"{split}/loss"]["largest"]
-    precision = landscape.provenance.get("precision_error", {}).get("relative", {})
-    if precision.get(f"{split}/loss"):
-        stated["precision_error"] = precision[f"{split}/loss"]["largest"]
+    stated: dict[str, float] = {}
+
+    def say(measure: str, by_loss: Mapping[str, Mapping[str, float]]) -> None:
+        if by_loss.get(f"{split}/loss"):
+            stated[measure] = max(stated.get(measure, 0.0), by_loss[f"{split}/loss"]["largest"])
+
+    for own in (landscape, *landscape.companions.values()):
+        say("interpolation_error", own.provenance.get("interpolation", {}).get("errors", {}))
+        say("precision_error", own.provenance.get("precision_error", {}).get("relative", {}))
     return stated
 
 

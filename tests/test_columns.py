@@ -9,7 +9,16 @@ from study.prepare import prepare
 from study.run import Outcome, run
 
 KINDS = (
-    *("interpolation", "line", "contour", "scaling", "trajectory", "hessian_map", "hessian_plane"),
+    *(
+        "interpolation",
+        "line",
+        "contour",
+        "scaling",
+        "trajectory",
+        "evolution",
+        "hessian_map",
+        "hessian_plane",
+    ),
     *("minima", "curve", "three_points"),
 )
 TRAINED = ("between/", "train/", "test/", "gap/", "weights/", "seconds/")

@@ -302,6 +302,10 @@ CASES = {
     ),
     "landscape/line": Case({**DIRECTED, "directions": ["gradient"], **REPLICATED}, looking("line")),
     "landscape/contour": Case({**DIRECTED, **ON_A_PLANE, **REPLICATED}, looking("contour")),
+    "landscape/evolution": Case(
+        {**DIRECTED, **ON_A_PLANE, "basin_rise": 0.001, "checkpoints": 3, "normalized_to": "solution"},
+        looking("evolution", checkpoints=2),
+    ),
     "landscape/hessian_map": Case(
         {
             **DIRECTED,

@@ -18,7 +18,7 @@ from study.prepare import prepare
 
 Compose = Callable[..., StudyConfig]
 
-EVERYTHING = ("model=mlp", "landscape=[interpolation,line,contour,scaling]")
+EVERYTHING = ("model=mlp", "landscape=[interpolation,line,contour,evolution,scaling]")
 KEYS_OF_TRAINING = ("data", "model", "optimizer", "training")
 
 # The same numbers, whatever these say.
@@ -38,7 +38,7 @@ NOT_HASHED = [
     "curvature=off",
     "training.init_seed=0",
     "training.order_seed=0",
-    "landscape=[scaling,contour,line,interpolation]",
+    "landscape=[scaling,evolution,contour,line,interpolation]",
 ]
 
 

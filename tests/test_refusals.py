@@ -129,7 +129,7 @@ MISTAKES = {
     "seed=-1": "seed must be at least 0, got -1",
     # choices
     "model=mpl": "model must be one of cnn, custom, lenet, mlp, resnet, torchvision, vgg, vit, got 'mpl' (did you mean 'mlp'?)",
-    "landscape=[contor]": "landscape must be one of contour, curve, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got 'contor' (did you mean 'contour'?)",
+    "landscape=[contor]": "landscape must be one of contour, curve, evolution, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got 'contor' (did you mean 'contour'?)",
     "training/schedule=cosin": "training/schedule must be one of constant, cosine, milestones, step, got 'cosin' (did you mean 'cosine'?)",
     "optimiser=adam": "optimiser is no key of the configuration (did you mean 'optimizer'?)",
     "+sweeps=bach_size": f"sweeps must be one of {STUDIES}, got 'bach_size' (did you mean 'batch_size'?)",
@@ -140,7 +140,7 @@ MISTAKES = {
     "optimizer=sam optimizer.base.name=adam": "optimizer.base.name is set by optimizer@optimizer.base=CHOICE: must be sgd, got 'adam'\n",
     "optimizer=[adam,sgd]": "optimizer must be one of adadelta, adagrad, adam, adamw, plain_sgd, rmsprop, sam, sgd, got '[adam,sgd]'\n",
     "tracking=http://there/x": "tracking must be one of local, none, server, got 'http://there/x'\n",
-    "landscape=[null]": "landscape must be a list of choices of contour, curve, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got '[null]'\n",
+    "landscape=[null]": "landscape must be a list of choices of contour, curve, evolution, hessian_map, hessian_plane, interpolation, line, minima, scaling, three_points, trajectory, got '[null]'\n",
     "+data=mnist": "data must be chosen once, as data=CHOICE without +\n",
     "model.name=mlp": "model.name is set by model=CHOICE: must be cnn, got 'mlp'",
     "landscape.contour.kind=line": "landscape.contour.kind is set by the choice in the group landscape: must be contour, got 'line'",

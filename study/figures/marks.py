@@ -20,6 +20,7 @@ Boxes = list[tuple[float, float, float, float]]
 
 
 SOLUTIONS = ("solution", "averaged weights", "centre")  # else the weights after an update
+BEFORE = {"initialisation": MARKERS[0], "checkpoint": MARKERS[1]}  # where a training passed: no star
 EVALUATED = "evaluated (between: interpolated)"  # what the dots of such a picture are
 
 
@@ -96,6 +97,8 @@ def _markers(found: Mapping[tuple[float, ...], list[str]], names: list[str]) -> 
 
     Where other weights than a training's last are looked at, the solution is called by what they are.
     """
+    if len(names) == 1 and names[0] in BEFORE:
+        return dict.fromkeys(found, BEFORE[names[0]])
     solutions = [name for name in SOLUTIONS if name in names]
     updates = [name for name in names if name.startswith("update ")]
     star = [*solutions, *updates, *names[-1:], ""][0]

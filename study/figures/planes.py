@@ -1,4 +1,4 @@
-"""Planes of several runs, in panels with one set of levels, colours and axes."""
+"""Several planes, of runs or of checkpoints, in panels with one set of levels, colours and axes."""
 
 from collections.abc import Mapping
 
@@ -49,8 +49,9 @@ def contour_panels(
     value: Value = "loss",
     paths: Mapping[str, np.ndarray] = {},
     columns: int = 4,
+    warning: str | None = None,
 ) -> Figure:
-    """The loss, or another value, of several runs over their planes: panels of one scale, colours and axes.
+    """The loss, or another value, over several planes: panels of one scale, colours and axes.
 
     Args:
         landscapes: over planes, by the panel's title; their grids may differ.
@@ -62,6 +63,7 @@ def contour_panels(
         value: what to draw of each.
         paths: (α, β) of an optimiser's checkpoints, (K, 2), by the panel's title; as in `contour_figure`.
         columns: at most so many panels beside each other.
+        warning: why the picture is not to be trusted; conspicuous above it.
 
     Raises:
         ValueError: if there is no landscape, `columns` is below 1, or a landscape is no plane or lacks the
@@ -115,7 +117,15 @@ def contour_panels(
             texts = [text if index % step == 0 else "" for index, text in enumerate(labels(chosen))]
             bar.set_ticks(bar.get_ticks().tolist(), labels=texts)
         body = height + 1.0
-        compose_panels(figure, title=title, caption=caption, handles=handles, body_height=body, ratio=shape)
+        compose_panels(
+            figure,
+            title=title,
+            caption=caption,
+            handles=handles,
+            body_height=body,
+            ratio=shape,
+            warning=warning,
+        )
         for label, (axes, plane, _, lines) in zip(planes, found, strict=True):
             if lines is not None:
                 at = [axes.transData.transform(mark.coordinates) * 72.0 / DPI for mark in marks(plane)]

@@ -1,6 +1,7 @@
 """A plane's loss, or another value, as a surface in three dimensions, with its contours on the floor."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -73,34 +74,13 @@ def surface_figure(
     if path is not None:
         path = check_path(path)
         plane = between_ends(plane, path)
-    cells, shown = drawn.cells(plane), drawn.drawn(plane)
-    named = marks(plane)
+    cells = drawn.cells(plane)
     with styled():
-        scale = Scale.of(shown, log=drawn.log)
-        chosen = levels(shown, log=scale.log)
-        at = scale.place(chosen)
+        heights = Heights.of([plane], drawn)
         figure = new_figure(layout().tall(HEIGHT))
         axes: Axes3D = figure.add_subplot(projection="3d", computed_zorder=False)
-        heights = scale.place(shown)
-        seen = [*heights[np.isfinite(heights)], *at[[0, -1]]]
-        for mark in named:
-            seen += list(_height(scale, drawn, mark))
-        low, high = float(min(seen)), float(max(seen))
-        floor = low - 0.35 * (high - low)
-        _draw_surface(axes, plane, heights, at, floor, drawn.colours)
-        if path is not None:
-            _draw_path(axes, on_surface(plane, heights, path), floor)
-        _draw_marks(axes, named, scale, drawn, floor)
-        places = [mark.coordinates for mark in named] + ([] if path is None else path.tolist())
-        _draw_axes(axes, plane, places)
-        _draw_height_axis(axes, shown, scale, drawn, chosen)
-        for axis, name in zip((axes.xaxis, axes.yaxis), plane.axes, strict=True):
-            _name_edge(axis, axis_labels.get(name, name))
-        _part_ticks(axes)
-        size = min(axis.label.get_fontsize() for axis in (axes.xaxis, axes.yaxis))
         label = unit(value, landscape.loss_unit, split if len(landscape.splits) > 1 else "")
-        axes.set_zlabel(label, labelpad=4, fontsize=size)
-        axes.set_zlim(floor, high)
+        draw_surface(axes, plane, heights, label, axis_labels, path)
         handles = [
             look
             for mask, look in (
@@ -118,8 +98,78 @@ def surface_figure(
             body_height=layout().tall(HEIGHT),
             warning=warning,
         )
-        _fit(figure, axes, body)
+        fit(figure, axes, body)
     return figure
+
+
+@dataclass(frozen=True)
+class Heights:
+    """Where the values of surfaces stand: those of one, or of several that are to share their axis.
+
+    Attributes:
+        drawn: what is drawn of each.
+        scale: of it.
+        chosen: its levels, for colours and contours.
+        shown: every value that is drawn, of any shape.
+        floor: where the contours lie.
+        high: where the axis ends.
+    """
+
+    drawn: Quantity
+    scale: Scale
+    chosen: np.ndarray
+    shown: np.ndarray
+    floor: float
+    high: float
+
+    @classmethod
+    def of(cls, planes: Sequence[Landscape], drawn: Quantity) -> "Heights":
+        """Heights that hold every finite value of these planes of one split, and their special points."""
+        shown = np.concatenate([drawn.drawn(plane).ravel() for plane in planes])
+        scale = Scale.of(shown, log=drawn.log)
+        chosen = levels(shown, log=scale.log)
+        places = scale.place(shown)
+        seen = [*places[np.isfinite(places)], *scale.place(chosen)[[0, -1]]]
+        for plane in planes:
+            for mark in marks(plane):
+                seen += list(_height(scale, drawn, mark))
+        low, high = float(min(seen)), float(max(seen))
+        return cls(drawn, scale, chosen, shown, low - 0.35 * (high - low), high)
+
+
+def draw_surface(
+    axes: Axes3D,
+    plane: Landscape,
+    heights: Heights,
+    label: str,
+    axis_labels: Mapping[str, str] = GREEK,
+    path: np.ndarray | None = None,
+) -> None:
+    """Draw one split's plane as a surface, with its contours on the floor.
+
+    Args:
+        axes: empty, without computed zorder.
+        plane: of one split.
+        heights: of this surface, and of those that are to be of one scale with it.
+        label: of the heights.
+        axis_labels: of the axes, by their names in the landscape.
+        path: (α, β) of an optimiser's checkpoints, (K, 2).
+    """
+    drawn, scale, floor = heights.drawn, heights.scale, heights.floor
+    named, places = marks(plane), scale.place(drawn.drawn(plane))
+    _draw_facets(axes, plane, places, scale.place(heights.chosen), floor, drawn.colours)
+    if path is not None:
+        _draw_path(axes, on_surface(plane, places, path), floor)
+    _draw_marks(axes, named, scale, drawn, floor)
+    known = [mark.coordinates for mark in named] + ([] if path is None else path.tolist())
+    _draw_axes(axes, plane, known)
+    _draw_height_axis(axes, heights.shown, scale, drawn, heights.chosen)
+    for axis, name in zip((axes.xaxis, axes.yaxis), plane.axes, strict=True):
+        _name_edge(axis, axis_labels.get(name, name))
+    _part_ticks(axes)
+    size = min(axis.label.get_fontsize() for axis in (axes.xaxis, axes.yaxis))
+    axes.set_zlabel(label, labelpad=4, fontsize=size)
+    axes.set_zlim(floor, heights.high)
 
 
 def _height(scale: Scale, drawn: Quantity, mark: Mark) -> np.ndarray:
@@ -128,7 +178,7 @@ def _height(scale: Scale, drawn: Quantity, mark: Mark) -> np.ndarray:
     return height[np.isfinite(height)]
 
 
-def _draw_surface(
+def _draw_facets(
     axes: Axes3D, plane: Landscape, heights: np.ndarray, at: np.ndarray, floor: float, colours_name: str
 ) -> None:
     x, y = np.meshgrid(*plane.axes.values(), indexing="ij")
@@ -244,7 +294,7 @@ def _part_ticks(axes: Axes3D) -> None:
             text.set_horizontalalignment(side)
 
 
-def _fit(figure: Figure, axes: Axes3D, body: tuple[float, float, float, float]) -> None:
+def fit(figure: Figure, axes: Axes3D, body: tuple[float, float, float, float]) -> None:
     """Make the picture with all its labels as large as the body allows: its words do not scale with it."""
     left, bottom, width, height = body
     goal = np.array([left + width / 2, bottom + height / 2])

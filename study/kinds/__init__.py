@@ -3,6 +3,7 @@
 from study.kinds import (
     contour,
     curve,
+    evolution,
     hessian_map,
     hessian_plane,
     interpolation,
@@ -20,6 +21,7 @@ _MODULES = (
     contour,
     scaling,
     trajectory,
+    evolution,
     three_points,
     minima,
     curve,

@@ -98,6 +98,7 @@ class Trained:
         fresh: an initialisation of the same network by another seed.
         solution_name: `solution`, or the name of an intermediate checkpoint.
         checkpoints: reads the checkpoints up to the solution, by update; none where only a file is known.
+        updates_per_epoch: updates that make an epoch of the training; None where it is not known.
         named: other trained weights, by the words that name them in the configuration.
         keep: gives named tensors that took work to find, such as a direction: from where they are kept under
             this name, or made, and then kept.
@@ -110,6 +111,7 @@ class Trained:
     fresh: Callable[[int], Weights]
     solution_name: str = "solution"
     checkpoints: Callable[[], Mapping[int, Weights]] = dict
+    updates_per_epoch: int | None = None
     named: Mapping[str, Weights] = field(default_factory=dict)
     keep: Callable[[str, Callable[[], dict[str, Tensor]]], dict[str, Tensor]] = lambda _name, make: make()
 
@@ -121,10 +123,12 @@ class Companion:
     Attributes:
         geometry: where.
         grid: at which coordinates.
+        tolerance: as in `LandscapeConfig`.
     """
 
     geometry: Geometry
     grid: Grid
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ class Kind:
         caption: from configuration and provenance to what, in words, a figure of it must say.
         needs: from configuration to what a run must have: `initialisation` or `checkpoints`, which a file of
             weights alone has not; nothing by default.
+        fewest_checkpoints: how many of them it must have, where it needs checkpoints.
         companions: from configuration, training and geometry to what it is read beside.
         completed: the landscape with what follows from it and from its companions.
         eigenvalues: from configuration to how the Hessian's extreme eigenvalues are found at each point; None
@@ -163,6 +168,7 @@ class Kind:
     drawing: Drawing
     caption: Callable[[Any, Mapping[str, Any]], list[str]]
     needs: Callable[[Any], str | None] = lambda _config: None
+    fewest_checkpoints: int = 2
     companions: Callable[[Any, Trained, Any], Mapping[str, Companion]] = lambda *_about: {}
     completed: Callable[[Landscape, Any], Landscape] = lambda landscape, _config: landscape
     eigenvalues: Callable[[Any], Eigenvalues | None] = lambda _config: None

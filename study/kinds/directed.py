@@ -15,6 +15,7 @@ from study.landscape.directions import (
     Normalization,
     random_direction,
 )
+from study.landscape.weights import Weights
 
 
 @dataclass
@@ -89,15 +90,19 @@ class DirectedConfig(OneSolutionConfig):
                 return next(found)
             if spec.kind != "gaussian":
                 return configured(spec, self, trained)
-            return random_direction(
-                trained.solution,
-                seed=self.direction_seed,
-                index=index,
-                normalization=cast(Normalization, self.normalization),
-                include_bias_and_norm=self.include_bias_and_norm,
-            )
+            return self.gaussian(index, trained.solution)
 
         return [axis(index, spec) for index, spec in enumerate(self.specs)]
+
+    def gaussian(self, index: int, weights: Weights) -> Direction:
+        """The Gaussian direction of an axis, by its index, scaled to these weights."""
+        return random_direction(
+            weights,
+            seed=self.direction_seed,
+            index=index,
+            normalization=cast(Normalization, self.normalization),
+            include_bias_and_norm=self.include_bias_and_norm,
+        )
 
     def direction_words(self, about: Mapping[str, Any]) -> list[str]:
         """For a caption: what the directions are, how they are scaled, and how long they are."""

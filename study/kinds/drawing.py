@@ -12,6 +12,7 @@ from study.landscape.result import Landscape
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from study.figures.animation import Film
     from study.figures.quantity import Value
 
 
@@ -52,6 +53,12 @@ class Drawing(ABC):
             title: above each picture.
             caption: below it.
         """
+
+    def films(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Film"]:
+        """The animations of one landscape, as `figures`; none by default."""
+        return {}
 
     def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
         """The web page of one landscape; the arguments are those of `figures`."""
@@ -139,7 +146,7 @@ class PlaneDrawing(Drawing):
         from study.figures.surface import surface_figure
 
         contours, drawn = self.contours(landscape, title, caption, warning, "loss"), {}
-        for suffix, split, of_split in _by_split(landscape, title):
+        for suffix, split, of_split in by_split(landscape, title):
             drawn[suffix] = contours[suffix]
             drawn[f"{suffix}.surface"] = surface_figure(
                 landscape,
@@ -169,7 +176,7 @@ class PlaneDrawing(Drawing):
                 axis_labels=self.axis_labels,
                 warning=warning,
             )
-            for suffix, split, of_split in _by_split(landscape, title)
+            for suffix, split, of_split in by_split(landscape, title)
         }
 
     def together(
@@ -204,51 +211,8 @@ class PlaneDrawing(Drawing):
                 value=value,
                 paths={label: path for label, path in paths.items() if path is not None},
             )
-            for suffix, split, of_split in _by_split(first, title)
+            for suffix, split, of_split in by_split(first, title)
         }
-
-
-@dataclass(frozen=True)
-class TrajectoryDrawing(PlaneDrawing):
-    """Planes with an optimiser's path on them, and what they leave out of it.
-
-    The provenance of a landscape has the path as `trajectory`; its companion `path` is over its updates.
-    """
-
-    def figures(
-        self, landscape: Landscape, title: str, caption: str, warning: str | None
-    ) -> Mapping[str, "Figure"]:
-        """Contour and surface with the path, and as `.path` what is on and off the plane, for each split."""
-        from study.figures.trajectory import trajectory_figure
-
-        drawn = dict(super().figures(landscape, title, caption, warning))
-        about = landscape.provenance["trajectory"]
-        first, off = about["coordinates"][0], np.array(about["distances"])
-        moved = float(np.linalg.norm([*first, off[0]]))  # ‖θ*−θ₀‖: the axes are orthonormal
-        shares, random_walk = (
-            {center: np.array(own) for center, own in about[key].items()} for key in ("shares", "random_walk")
-        )
-        for suffix, split, of_split in _by_split(landscape, title):
-            path = landscape.companions["path"].split(split)
-            (updates,) = path.axes.values()
-            drawn[f"{suffix}.path"] = trajectory_figure(
-                updates,
-                path.values["loss"],
-                path.values["loss_at_projection"],
-                off / moved if moved > 0 else np.full(off.shape, np.nan),
-                shares,
-                random_walk,
-                title=of_split,
-                caption=caption,
-                loss_unit=landscape.loss_unit,
-                split=split if len(landscape.splits) > 1 else "",
-                warning=warning,
-            )
-        return drawn
-
-    def path(self, landscape: Landscape) -> np.ndarray:
-        """The projections of the checkpoints."""
-        return np.array(landscape.provenance["trajectory"]["coordinates"])
 
 
 @dataclass(frozen=True)
@@ -318,7 +282,7 @@ def _names_at(place: tuple[float, ...], landscapes: Iterable[Landscape]) -> str:
     return " or ".join(names) if len(names) < 3 else "the weights looked at"
 
 
-def _by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
+def by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
     """(suffix of the file, split, title) of each split."""
     several = len(landscape.splits) > 1
     return [

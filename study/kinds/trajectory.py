@@ -16,13 +16,13 @@ from study.errors import ConfigError
 from study.keys import key
 from study.kinds.base import Companion, Kind, OneSolutionConfig, Trained
 from study.kinds.bounded import BoundedConfig
-from study.kinds.drawing import TrajectoryDrawing
 from study.kinds.steps import unit_step
+from study.kinds.trajectory_drawing import TrajectoryDrawing
 from study.landscape.geometry import Geometry, Plane
 from study.landscape.grid import Grid
 from study.landscape.path import Path
 from study.landscape.result import Landscape
-from study.landscape.trajectory import CENTERS, Center, principal_plane
+from study.landscape.trajectory import CENTERS, FEWEST, Center, principal_plane
 
 PATH = "path"
 
@@ -53,7 +53,11 @@ def geometry(config: TrajectoryConfig, trained: Trained) -> Plane:
     return replace(
         found.plane,
         special={**projected, **found.plane.special},
-        provenance={**found.plane.provenance, "updates": list(checkpoints)},
+        provenance={
+            **found.plane.provenance,
+            "updates": list(checkpoints),
+            "updates_per_epoch": trained.updates_per_epoch,
+        },
     )
 
 
@@ -163,6 +167,7 @@ KIND = Kind(
     }),
     caption=caption,
     needs=lambda _config: "checkpoints",
+    fewest_checkpoints=FEWEST,
     companions=companions,
     completed=completed,
 )

@@ -329,6 +329,7 @@ def test_what_a_run_was_trained_with_cannot_be_another_thing(override, record, r
 NEEDS = {
     "interpolation": ("must name a run: landscape.interpolation needs its initialisation, which a file has not", ()),
     "trajectory": ("must name a run: landscape.trajectory needs its checkpoints, which a file has not", ()),
+    "evolution": ("must name a run: landscape.evolution needs its checkpoints, which a file has not", ()),
     "line": ("must name a run: landscape.line needs its initialisation, which a file has not", ("landscape.line.directions=[difference]",)),
 }  # fmt: skip
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from study.kinds.drawing import HessianDrawing, HessianMapDrawing, LineDrawing, TrajectoryDrawing
+from study.kinds.drawing import HessianDrawing, HessianMapDrawing, LineDrawing
+from study.kinds.trajectory_drawing import TrajectoryDrawing
 from study.landscape.result import Landscape, Point, Status
 
 LABELS = {"alpha": "α (L2 distance)", "beta": "β (L2 distance)"}

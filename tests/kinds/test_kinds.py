@@ -115,6 +115,7 @@ def test_what_a_kind_needs_of_a_run():
     assert {name: what for name, what in needed.items() if what is not None} == {
         "interpolation": "initialisation",
         "trajectory": "checkpoints",
+        "evolution": "checkpoints",
     }
     towards = ["gaussian", "difference"]
     assert KINDS["contour"].needs(configured("contour", directions=towards)) == "initialisation"

@@ -1,0 +1,93 @@
+"""The figures of planes about several checkpoints: beside one another, and one after the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from study.kinds.drawing import PlaneDrawing, by_split
+from study.landscape.result import Landscape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from study.figures.animation import Film, Moment
+
+COMPANION = "update_"
+"""What the companions that are planes about checkpoints are called, before the number of updates."""
+
+
+@dataclass(frozen=True)
+class EvolutionDrawing(PlaneDrawing):
+    """Planes about checkpoints, the solution's the last; of several runs, that of each solution."""
+
+    def figures(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Figure"]:
+        """For each split, a panel a checkpoint with one set of levels; of many, some are drawn."""
+        from study.figures.few import evenly
+        from study.figures.planes import contour_panels
+
+        drawn = {}
+        for suffix, split, of_split in by_split(landscape, title):
+            planes = _planes(landscape)
+            words = [own.words(landscape.loss_unit) for own in _moments(landscape, split)]
+            named = evenly(list(zip(words, planes.values(), strict=True)), self.most_together)
+            said = f" Shown: {len(named)} of {len(planes)} planes." if len(named) < len(planes) else ""
+            drawn[suffix] = contour_panels(
+                dict(named),
+                split=split,
+                title=of_split,
+                caption=f"{caption}{said}",
+                x_label=self.axis_labels["alpha"],
+                y_label=self.axis_labels["beta"],
+                warning=warning,
+            )
+        return drawn
+
+    def films(
+        self, landscape: Landscape, title: str, caption: str, warning: str | None
+    ) -> Mapping[str, "Film"]:
+        """For each split, the planes one after the other, contours beside the surface."""
+        from study.figures.animation import planes_film
+
+        return {
+            suffix: planes_film(
+                _planes(landscape),
+                _moments(landscape, split),
+                split=split,
+                title=of_split,
+                caption=caption,
+                axis_labels=self.axis_labels,
+                warning=warning,
+            )
+            for suffix, split, of_split in by_split(landscape, title)
+        }
+
+    def together(
+        self, landscapes: Mapping[str, Landscape], groups: Mapping[str, str], title: str, caption: str
+    ) -> Mapping[str, "Figure"]:
+        """Panels of one scale, of the plane about each run's solution."""
+        return super().together(landscapes, groups, "The plane about the solution", caption)
+
+    def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
+        """The web page of the plane about the solution."""
+        return super().page(landscape, title, f"{caption} Shown: the plane about the solution.", warning)
+
+
+def _planes(landscape: Landscape) -> dict[int, Landscape]:
+    """The planes by the number of updates; centres between the first and the last are all `checkpoint`."""
+    planes = {}
+    for name, plane in landscape.companions.items():
+        ((centre, point),) = plane.points.items()
+        called = centre if centre == "initialisation" else "checkpoint"
+        planes[int(name.removeprefix(COMPANION))] = replace(plane, points={called: point})
+    return {**planes, landscape.provenance["updates"][-1]: replace(landscape, companions={})}
+
+
+def _moments(landscape: Landscape, split: str) -> list["Moment"]:
+    """What is said of each plane: the checkpoint, and the loss at its centre."""
+    from study.figures.animation import moments
+
+    planes = {update: plane.split(split) for update, plane in _planes(landscape).items()}
+    losses = [point.values["loss"] for plane in planes.values() for point in plane.points.values()]
+    return moments(list(planes), losses, landscape.provenance["updates_per_epoch"])
