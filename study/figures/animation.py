@@ -1,7 +1,6 @@
 """Moving pictures of a training: one frame a checkpoint, all of one size, one scale and one palette."""
 
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from mpl_toolkits.mplot3d import Axes3D
 from PIL import Image
-from PIL.Image import Quantize, Resampling
-from scipy.spatial import cKDTree
 
 from study.figures.contour import check_plane, contour_figure, draw_colour_bar, draw_plane
 from study.figures.few import evenly
+from study.figures.film import FINER, WIDTH_OF_GIF, Film
 from study.figures.marks import marks
 from study.figures.path import check_path
 from study.figures.quantity import quantity
@@ -39,21 +37,6 @@ from study.landscape.result import Landscape
 MOST_FRAMES = 40
 """Of more checkpoints, so many are shown, evenly spaced from the first to the last."""
 
-WIDTH_OF_GIF, WIDTH_OF_STILL = 900, 640
-"""Width of a frame, in pixels, in the animation and as a picture of its own."""
-
-FINER = 2
-"""Frames are drawn so many times as large as the animation, and made smaller, so that letters are smooth."""
-
-COLOURS_OF_GIF = 256
-"""Entries of the one palette: as many as the format has."""
-
-FLAT_COLOURS = 128
-"""Of them, so many are the very colours that most pixels have."""
-
-SHORTEST, LONGEST, WHOLE, PAUSE = 120, 600, 6000, 3000
-"""Milliseconds: of a frame at least and at most, of all frames but the last about, and of the last one."""
-
 SIDE_BY_SIDE = 7.2
 """Width of contour and surface side by side, in inches."""
 
@@ -66,19 +49,6 @@ HEAD: dict[str, Any] = {
     "markeredgewidth": 0.5,
 }
 """Where the optimiser is: a disc below its checkpoint's own mark."""
-
-
-@dataclass(frozen=True)
-class Film:
-    """A moving picture.
-
-    Attributes:
-        gif: the file; it loops for ever, and its last frame stays for `PAUSE`.
-        stills: each frame by its update, a PNG file of one size, without the caption.
-    """
-
-    gif: bytes
-    stills: dict[int, bytes]
 
 
 @dataclass(frozen=True)
@@ -98,9 +68,23 @@ class Moment:
     def words(self, loss_unit: str) -> str:
         """What the frame says of it."""
         when = f"update {self.update:,}"
-        when += "" if self.epoch is None else f", epoch {self.epoch:.3g}"
+        when += "" if self.epoch is None else f", epoch {round(self.epoch, 2):g}"
         loss = f"{self.loss:.3g} {loss_unit}" if np.isfinite(self.loss) else "not finite"
         return f"{when}, loss {loss}"
+
+
+def moments(updates: Iterable[float], losses: Iterable[float], per_epoch: int | None) -> list[Moment]:
+    """What the frames of several checkpoints say.
+
+    Args:
+        updates: number of updates taken at each.
+        losses: of each.
+        per_epoch: updates that make an epoch, where it is known.
+    """
+    return [
+        Moment(int(update), float(loss), update / per_epoch if per_epoch else None)
+        for update, loss in zip(updates, losses, strict=True)
+    ]
 
 
 def path_film(
@@ -256,13 +240,26 @@ def _filmed(
         draw: makes the figure show a frame, by its number.
         moving: what it changes, and what lies above that; the rest is then drawn once.
     """
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
     head, foot = _text(figure, _longest(title, words.values())), _text(figure, caption)
     assert head is not None
     figure.set_dpi(FINER * WIDTH_OF_GIF / figure.get_figwidth())
+    end = figure.bbox.height if foot is None else figure.bbox.height - foot.get_window_extent().y1
+    return Film.of(_frames(figure, head, title, words, draw, moving), round(end))
+
+
+def _frames(
+    figure: Figure,
+    head: Text,
+    title: str,
+    words: Mapping[int, str],
+    draw: Callable[[int], None],
+    moving: Sequence[Artist],
+) -> Iterator[tuple[int, Image.Image]]:
+    """The frames of a figure, each with its update; the arguments are those of `_filmed`."""
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
     above = [*sorted(moving, key=lambda artist: artist.get_zorder()), head]
-    pictures, stills = [], []
+    room = 0.985 * (figure.get_figwidth() - 2 * PAD)
     with styled():
         for artist in above if moving else ():
             artist.set_visible(False)
@@ -270,8 +267,7 @@ def _filmed(
         below = canvas.copy_from_bbox(figure.bbox)
         for artist in above:
             artist.set_visible(True)
-        room = 0.985 * (figure.get_figwidth() - 2 * PAD)
-        for frame, said in enumerate(words.values()):
+        for frame, (update, said) in enumerate(words.items()):
             draw(frame)
             head.set_text(wrap(figure, f"{title}\n{said}", size=TITLE_SIZE, width=room))
             if moving:
@@ -280,93 +276,10 @@ def _filmed(
                     figure.draw_artist(artist)
             else:
                 canvas.draw()
-            picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3].copy())
-            end = picture.height if foot is None else picture.height - round(foot.get_window_extent().y1)
-            still = picture.crop((0, 0, picture.width, end))
-            stills.append(still.resize(_size(still, WIDTH_OF_STILL), Resampling.HAMMING))
-            pictures.append(picture.reduce(FINER))
-    return Film(_gif(_painted(pictures)), dict(zip(words, map(_png, _painted(stills)), strict=True)))
+            yield update, Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3].copy())
 
 
 def _text(figure: Figure, words: str) -> Text | None:
     """The figure's text that has these words, wherever its lines end."""
     said = {"".join(text.get_text().split()): text for text in reversed(figure.texts)}
     return said.get("".join(words.split())) if words.strip() else None
-
-
-def _size(picture: Image.Image, width: int) -> tuple[int, int]:
-    return width, round(picture.height * width / picture.width)
-
-
-def _painted(pictures: Sequence[Image.Image]) -> list[Image.Image]:
-    """The frames in one palette, so that no colour changes from one to the next by itself.
-
-    Half of its entries are the colours that most pixels have, exactly; the others part what is left, which
-    are the blends at edges, and a surface's many shades.
-    """
-    sheet = np.concatenate([np.asarray(picture).reshape(-1, 3) for picture in evenly(pictures, 8)])
-    packed = sheet.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
-    colours, counts = np.unique(packed, return_counts=True)
-    ordered = colours[np.argsort(-counts, kind="stable")]
-    flat, rest = ordered[:FLAT_COLOURS], ordered[FLAT_COLOURS:]
-    chosen = _unpacked(flat)
-    if len(rest):
-        shades = Image.fromarray(_unpacked(rest).astype(np.uint8)[None])
-        parted = shades.quantize(COLOURS_OF_GIF - len(flat), Quantize.MEDIANCUT).getpalette() or []
-        chosen = np.concatenate([chosen, np.array(parted).reshape(-1, 3)[: COLOURS_OF_GIF - len(flat)]])
-    cells = np.stack(np.meshgrid(*[np.arange(0, 256, 4) + 1.5] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    nearest = cKDTree(chosen).query(cells)[1].astype(np.uint8)
-    nearest[_cell(_unpacked(flat))[::-1]] = np.arange(len(flat), dtype=np.uint8)[::-1]
-    painted = []
-    for picture in pictures:
-        own = Image.fromarray(nearest[_cell(np.asarray(picture))])
-        own.putpalette(chosen.astype(np.uint8).tobytes())
-        painted.append(own)
-    return painted
-
-
-def _unpacked(colours: np.ndarray) -> np.ndarray:
-    """Red, green and blue, (n, 3), of colours in one number each."""
-    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1)
-
-
-def _cell(colours: np.ndarray) -> np.ndarray:
-    """Which of 64³ cells a colour, (…, 3), lies in."""
-    red, green, blue = np.moveaxis(colours.astype(np.int32) >> 2, -1, 0)
-    return red << 12 | green << 6 | blue
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _gif(pictures: Sequence[Image.Image]) -> bytes:
-    """Frames of one palette in one file, which holds it once."""
-    first, *rest = pictures
-    each = min(max(WHOLE // len(pictures), SHORTEST), LONGEST)
-    first.save(
-        buffer := io.BytesIO(),
-        "GIF",
-        save_all=True,
-        append_images=rest,
-        duration=[each] * len(rest) + [PAUSE],
-        loop=0,
-        palette=bytes(first.getpalette() or []),
-    )
-    return buffer.getvalue()
-
-
-def moments(updates: Iterable[float], losses: Iterable[float], per_epoch: int | None) -> list[Moment]:
-    """What the frames of several checkpoints say.
-
-    Args:
-        updates: number of updates taken at each.
-        losses: of each.
-        per_epoch: updates that make an epoch, where it is known.
-    """
-    return [
-        Moment(int(update), float(loss), update / per_epoch if per_epoch else None)
-        for update, loss in zip(updates, losses, strict=True)
-    ]

@@ -10,7 +10,8 @@ from study.landscape.result import Landscape
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from study.figures.animation import Film, Moment
+    from study.figures.animation import Moment
+    from study.figures.film import Film
 
 COMPANION = "update_"
 """What the companions that are planes about checkpoints are called, before the number of updates."""

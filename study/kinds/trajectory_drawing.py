@@ -12,7 +12,7 @@ from study.landscape.result import Landscape
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from study.figures.animation import Film
+    from study.figures.film import Film
 
 
 @dataclass(frozen=True)

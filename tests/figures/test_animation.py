@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from study.figures import animation
-from study.figures.animation import Film, Moment, moments, path_film, planes_film
+from study.figures.animation import Moment, moments, path_film, planes_film
+from study.figures.film import Film
 from study.landscape.result import Landscape, Point, Status
 
 ALPHA, BETA = np.linspace(-1.0, 5.0, 7), np.linspace(-2.0, 1.0, 5)  # not square, not symmetric
