@@ -580,9 +580,9 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
                 done[name] = record.read(name)
             if name.startswith("landscapes/") and name.endswith(".npz"):
                 landscape = Landscape.from_bytes(record.read(name))
-                done[name] = {
-                    key: array.tolist() for key, array in {**landscape.axes, **landscape.values}.items()
-                }
+                for beside, own in {"": landscape, **landscape.companions}.items():
+                    arrays = {**own.axes, **own.values}
+                    done[name + beside] = {key: array.tolist() for key, array in arrays.items()}
                 done[f"plan of {name}"] = landscape.provenance["plan"]
         done["metrics"] = [(point.key, point.step, point.value) for point in record.metrics()]
         return Observed(prepared, done)

@@ -1,4 +1,4 @@
-"""A moving picture as files: frames of one size and one palette, as a GIF, and each as a picture by itself."""
+"""A moving picture as files: frames of one size and palette, as a GIF, and each as a picture by itself."""
 
 import io
 from collections.abc import Iterable, Sequence
