@@ -1,13 +1,18 @@
-"""Debian's Chromium, headless, where it is installed: pages as a reader sees them."""
+"""Debian's Chromium, headless, where it is installed: pages as a reader sees them, within MLflow's UI too."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from study.tracking.mlflow_tracker import KIND
+from tests.faults.servers import mlflow_server as serve
 
 CHROMIUM = os.environ.get("STUDY_CHROMIUM") or shutil.which("chromium")
 
@@ -74,3 +79,33 @@ def visit(watch: Callable[..., Watched]) -> Callable[..., Watched]:
         return watched
 
     return open_file
+
+
+class Viewer(NamedTuple):
+    """A real MLflow server.
+
+    Attributes:
+        address: where it listens, on 127.0.0.1.
+        show: logs a file of ours as an artifact of a fresh run, in that folder of it; the address at which
+            the UI shows it.
+    """
+
+    address: str
+    show: Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    """An MLflow server with a store of its own; not started where there is no browser to look at it."""
+    with serve(tmp_path_factory.mktemp("mlflow")) as port:
+        address = f"http://127.0.0.1:{port}"
+        client = MlflowClient(address)
+        experiment = client.create_experiment("pages", tags=KIND)
+
+        def show(file: Path, folder: str = "landscapes") -> str:
+            run = client.create_run(experiment).info.run_id
+            client.log_artifact(run, str(file), folder)
+            client.set_terminated(run)
+            return f"{address}/#/experiments/{experiment}/runs/{run}/artifacts/{folder}/{file.name}"
+
+        yield Viewer(address, show)
