@@ -1,5 +1,6 @@
-"""What the pictures of web pages share: the facts under the pointer, special points, rows of buttons."""
+"""What the pictures of web pages share: the facts under the pointer, special points, data for a script."""
 
+import json
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -7,14 +8,11 @@ from typing import Any
 import numpy as np
 
 from study.figures.marks import Cells, Mark
-from study.figures.quantity import QUANTITIES
 from study.figures.style import COLOURS, GREEK, STAR
 from study.landscape.result import Landscape, Status
 
 POINT_HOVER = "%{text}<br>%{hovertext}<extra></extra>"
 """What is shown under the pointer at a special point."""
-
-RATIO = QUANTITIES["eigenvalue_ratio"]
 
 SYMBOLS = {
     STAR: "star",
@@ -35,18 +33,13 @@ SYMBOLS = {
 
 
 def cell_facts(part: Landscape) -> np.ndarray:
-    """Loss, accuracy in percent, status and eigenvalue ratio of every cell, as words.
-
-    Of the grid's shape, and then 3; 4 where there is a ratio.
-    """
+    """Loss, accuracy in percent, and status of every cell, as words: of the grid's shape, and then 3."""
     status = np.array([Status(code).name.lower() for code in part.status.ravel()]).reshape(part.shape)
     status = np.where(Cells.of(part).diverged, "diverged", status)
     unknown = np.full(part.shape, np.nan)
     loss = [f"{value:.5g}" for value in part.values["loss"].ravel()]
     accuracy = [f"{100 * value:.4g}" for value in part.values.get("accuracy", unknown).ravel()]
     facts = [np.array(loss), np.array(accuracy), status.ravel()]
-    if RATIO.name in part.values:
-        facts.append(np.array([f"{value:.4g}" for value in part.values[RATIO.name].ravel()]))
     return np.stack([fact.reshape(part.shape) for fact in facts], axis=-1)
 
 
@@ -56,8 +49,6 @@ def cell_hover(part: Landscape, names: tuple[str, ...]) -> str:
     lines.append(f"loss = %{{customdata[0]}} {escape(part.loss_unit)}")
     if "accuracy" in part.values:
         lines.append("accuracy = %{customdata[1]} %")
-    if RATIO.name in part.values:
-        lines.append(f"{RATIO.short} = %{{customdata[3]}}")
     return "<br>".join([*lines, "%{customdata[2]}<extra></extra>"])
 
 
@@ -79,40 +70,25 @@ def point_words(found: list[Mark], loss_unit: str) -> dict[str, Any]:
     }
 
 
-def point_marker(found: list[Mark], size: float, *, depth: bool = False) -> dict[str, Any]:
-    """The look of special points: white with a black edge, readable on every colour.
-
-    In three dimensions (`depth`), where there are few symbols, a diamond for the star and circles.
-    """
-    flat = [SYMBOLS.get(mark.marker, "circle") for mark in found]
+def point_marker(found: list[Mark], size: float) -> dict[str, Any]:
+    """The look of special points: white with a black edge, readable on every colour."""
     return {
-        "symbol": ["diamond" if mark.marker == STAR else "circle" for mark in found] if depth else flat,
+        "symbol": [SYMBOLS.get(mark.marker, "circle") for mark in found],
         "size": size,
         "color": COLOURS.paper,
         "line": {"color": COLOURS.ink, "width": 1},
     }
 
 
-def menu(buttons: list[dict[str, Any]], active: int, x: float) -> dict[str, Any]:
-    """A row of buttons above the picture, from `x` of its width on, with one of them active."""
-    return {
-        "type": "buttons",
-        "direction": "right",
-        "showactive": True,
-        "buttons": buttons,
-        "active": active,
-        "x": x,
-        "xanchor": "left",
-        "y": 1.0,
-        "yanchor": "bottom",
-        "pad": {"b": 14},
-    }
+def in_page(content: Any) -> str:
+    """JSON that can stand in a page's script: no word of it ends the script."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
 
 
 def _values(mark: Mark, loss_unit: str) -> str:
     lines = [f"loss = {mark.values['loss']:.5g} {loss_unit}"] if "loss" in mark.values else []
     if "accuracy" in mark.values:
         lines.append(f"accuracy = {100 * mark.values['accuracy']:.4g} %")
-    if RATIO.name in mark.values:
-        lines.append(f"{RATIO.short} = {mark.values[RATIO.name]:.4g}")
     return "<br>".join(lines)

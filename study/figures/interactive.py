@@ -1,13 +1,13 @@
 """Landscapes as self-contained web pages: turned, zoomed and read off under the pointer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from html import escape
 
 import numpy as np
+from plotly.offline import get_plotlyjs
 
-from study.figures.interactive_line import line_curves
-from study.figures.interactive_plane import HEIGHT, arrange_panels, plane_views
+from study.figures import interactive_line, interactive_plane, switches
 from study.figures.quantity import Value
 from study.figures.style import COLOURS, GREEK
 from study.figures.web_page import web_page
@@ -18,7 +18,9 @@ MOST = 251
 
 _STYLE = f"""h1 {{ font-size: 1.15em; font-weight: normal; }}
 p {{ color: {COLOURS.quiet}; font-size: 0.85em; overflow-wrap: anywhere; }}
-p.warning {{ color: {COLOURS.warning}; font-size: 1.15em; font-weight: bold; }}"""
+p.warning {{ color: {COLOURS.warning}; font-size: 1.15em; font-weight: bold; }}
+{switches.STYLE}
+"""
 
 
 def interactive_page(
@@ -27,24 +29,25 @@ def interactive_page(
     title: str,
     caption: str,
     axis_labels: Mapping[str, str] = GREEK,
-    values: Sequence[Value] = ("loss",),
+    first: Value = "loss",
     path: np.ndarray | None = None,
     others: Mapping[str, Landscape] = {},
     warning: str | None = None,
 ) -> str:
     """A web page in one string, with the drawing library within: it asks nothing of any network.
 
-    A plane is a surface in three dimensions beside its contours, or above them in a narrow window; a line is
-    curves of loss and accuracy. Buttons choose the value, its scale and the split. Under the pointer:
-    coordinates, loss, accuracy and status. Of a plane with many points, some are shown, and the caption says
-    which: a browser turns no more, and every point is in the table beside the page.
+    A plane is a surface in three dimensions beside its contours, or above them in a narrow window: what is
+    pointed at in one is marked in the other, and the surface is cut to what the contours are zoomed to. A
+    line is curves of loss and accuracy. Switches choose the value, its scale and the split, each for itself.
+    Under the pointer: coordinates, every value and the status. Of a plane with many points, some are shown,
+    and the caption says which: a browser turns no more, and every point is in the table beside the page.
 
     Args:
         landscape: over a line, or over a plane of at least 2 by 2 points.
         title: above the picture, taken literally.
         caption: below it, taken literally.
         axis_labels: of the axes, by their names in the landscape.
-        values: which of a plane are shown, the first of them to begin with.
+        first: what is shown of a plane to begin with; a switch has all else that it holds.
         path: over a plane, (α, β) of an optimiser's checkpoints, (K, 2); as in `contour_figure`.
         others: beside a line, more lines over the same axis, by their names; as in `line_figure`.
         warning: why the picture is not to be trusted, taken literally; conspicuous above it.
@@ -54,35 +57,22 @@ def interactive_page(
             not fit it.
     """
     if len(landscape.shape) == 1:
-        figure, script = line_curves(landscape, axis_labels, others), None
+        body, style = interactive_line.line_body(landscape, axis_labels, others), interactive_line.STYLE
     elif len(landscape.shape) == 2 and min(landscape.shape) >= 2:
         shown = thinned(landscape)
         if shown.shape != landscape.shape:
             few, many = (" × ".join(map(str, own.shape)) for own in (shown, landscape))
             caption = f"{caption} This page shows {few} of the {many} points."
-        figure, script = plane_views(shown, axis_labels, values, path), arrange_panels()
+        body, style = interactive_plane.plane_body(shown, axis_labels, first, path), interactive_plane.STYLE
     else:
         raise ValueError(
             f"landscape must be a line or a plane of at least 2 by 2 points, got shape {landscape.shape}"
         )
-    figure.update_layout(
-        template="plotly_white",
-        height=HEIGHT,
-        margin={"l": 60, "r": 20, "t": 70, "b": 50},
-        font={"family": "DejaVu Sans, Verdana, sans-serif", "size": 13},
-    )
-    body = figure.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        include_mathjax=False,
-        div_id="landscape",
-        post_script=script,
-        config={"displaylogo": False, "responsive": True, "plotlyServerURL": ""},
-    )
-    parts = [f"<h1>{escape(title)}</h1>", body, f"<p>{escape(caption)}</p>"]
+    library = f"<script>{get_plotlyjs()}</script>"
+    parts = [f"<h1>{escape(title)}</h1>", library, body, f"<p>{escape(caption)}</p>"]
     if warning:
         parts.insert(0, f'<p class="warning">{escape(warning)}</p>')
-    return web_page(title, "\n".join(parts), style=_STYLE, width=80)
+    return web_page(title, "\n".join(parts), style=_STYLE + style, width=80)
 
 
 def thinned(plane: Landscape) -> Landscape:

@@ -1,7 +1,9 @@
-"""A line for a web page: curves of loss and accuracy."""
+"""A line for a web page: curves of loss and accuracy, with switches for the scale and the split."""
 
+import json
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,43 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from study.figures.beside import PALE, check_others
-from study.figures.hover import axis_words, cell_facts, cell_hover, menu, point_marker, point_words
+from study.figures.hover import axis_words, cell_facts, cell_hover, in_page, point_marker, point_words
 from study.figures.marks import Cells, marks
 from study.figures.scale import spans_decades
 from study.figures.style import COLOURS, GREEK, UNITS, unit
+from study.figures.switches import Switch
 from study.landscape.result import Landscape
 
 DASHES = ("solid", "dash", "dot", "dashdot")
+
+FEW_DECADES = 4.0
+"""Over fewer, a logarithmic axis has ticks at 2 and 5 too."""
+
+SCRIPT = Path(__file__).with_name("line.js")
+"""Draws the curves, and does what the switches say."""
+
+STYLE = "#curves { height: min(36em, 90vh); min-height: 24em; }"
+
+
+def line_body(
+    landscape: Landscape,
+    axis_labels: Mapping[str, str] = GREEK,
+    others: Mapping[str, Landscape] = {},
+) -> str:
+    """The switches, the picture, and what the script draws in it, as HTML."""
+    figure = line_curves(landscape, axis_labels, others)
+    loss = np.concatenate([trace.y for trace in figure.data if trace.yaxis == "y"], dtype=float)
+    scales = ["linear", "log"] if (loss > 0).any() and not (loss < 0).any() else ["linear"]
+    splits = {"all": "all", **{str(place): name for place, name in enumerate(landscape.splits)}}
+    switches = [
+        Switch("scale", {scale: scale for scale in scales}, figure.layout.yaxis.type),
+        Switch("split", splits if len(landscape.splits) > 1 else {"all": "all"}, "all"),
+    ]
+    return f"""<div class="switches">{"".join(switch.html() for switch in switches)}
+<button type="button" id="reset">reset view</button></div>
+<div id="curves" role="img" aria-label="Curves of loss and accuracy"></div>
+<script type="application/json" id="content">{in_page(json.loads(figure.to_json()))}</script>
+<script>{SCRIPT.read_text(encoding="utf-8")}</script>"""
 
 
 def line_curves(
@@ -23,50 +55,37 @@ def line_curves(
     axis_labels: Mapping[str, str] = GREEK,
     others: Mapping[str, Landscape] = {},
 ) -> go.Figure:
-    """Curves of every split, loss on the left and accuracy on the right; buttons choose scale and split."""
+    """Curves of every split, loss on the left and accuracy on the right; `meta` is the split of each."""
     check_others(landscape, others)
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     (label,), (short,) = axis_words(landscape, axis_labels)
-    owner: list[str] = []
     losses = []
-    for index, name in enumerate(landscape.splits):
-        part = landscape.split(name)
-        losses.append(np.where(Cells.of(part).drawn, part.values["loss"], np.nan))
-        for trace, right in _traces(part, escape(name), short, DASHES[index % len(DASHES)]):
-            figure.add_trace(trace, secondary_y=right)
-            owner.append(name)
-        for (other, whole), colours in zip(others.items(), PALE, strict=False):
-            further = whole.split(name)
-            losses.append(np.where(Cells.of(further).drawn, further.values["loss"], np.nan))
+    for place, name in enumerate(landscape.splits):
+        dash = DASHES[place % len(DASHES)]
+        parts = [landscape.split(name), *(whole.split(name) for whole in others.values())]
+        losses += [np.where(Cells.of(part).drawn, part.values["loss"], np.nan) for part in parts]
+        found = _traces(parts[0], escape(name), short, dash)
+        for other, part, colours in zip(others, parts[1:], PALE, strict=False):
             words = f"{escape(other)}: {escape(name)}".removesuffix(": ")
-            for trace, right in _curves(further, words, short, DASHES[index % len(DASHES)], colours):
-                figure.add_trace(trace, secondary_y=right)
-                owner.append(name)
-    loss = np.concatenate(losses)
-    log = spans_decades(loss)
-    menus = []
-    if not (loss < 0).any() and (loss > 0).any():
-        scales = [
-            {"label": f"{scale} loss", "method": "relayout", "args": [{"yaxis.type": scale}]}
-            for scale in ("linear", "log")
-        ]
-        menus.append(menu(scales, int(log), 0.0))
-    if len(landscape.splits) > 1:
-        shown = {
-            "all splits": [True] * len(owner),
-            **{name: [of == name for of in owner] for name in landscape.splits},
-        }
-        splits = [
-            {"label": escape(choice), "method": "restyle", "args": [{"visible": visible}]}
-            for choice, visible in shown.items()
-        ]
-        menus.append(menu(splits, 0, 0.35))
-    figure.update_layout(updatemenus=menus, legend={"orientation": "h", "y": -0.15}, hovermode="closest")
+            found += _curves(part, words, short, dash, colours)
+        for trace, right in found:
+            trace.meta = place
+            figure.add_trace(trace, secondary_y=right)
+    figure.update_layout(
+        template="plotly_white",
+        margin={"l": 70, "r": 60, "t": 20, "b": 50},
+        font={"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": COLOURS.ink},
+        legend={"orientation": "h", "y": -0.15},
+        hovermode="closest",
+    )
     figure.update_xaxes(title_text=label)
-    scale = "log" if log else "linear"
+    loss = np.concatenate(losses)
+    positive = loss[loss > 0]
+    few = positive.size > 0 and np.log10(positive.max()) - np.log10(positive.min()) < FEW_DECADES
+    figure.update_layout(meta={"dtick": "D2" if few else None})
     figure.update_yaxes(
         title_text=unit("loss", escape(landscape.loss_unit)),
-        type=scale,
+        type="log" if spans_decades(loss) else "linear",
         exponentformat="power",
         secondary_y=False,
     )

@@ -1,267 +1,218 @@
-"""A plane for a web page: a surface in three dimensions beside its contours."""
+"""A plane for a web page: what its script draws a surface and contours of, every number once."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from base64 import b64encode
+from collections.abc import Mapping
 from html import escape
-from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from plotly.colors import get_colorscale
 
-from study.figures.hover import axis_words, cell_facts, cell_hover, menu, point_marker, point_words
-from study.figures.marks import Mark, marks
-from study.figures.path import between_ends, check_path, on_surface, special_on
-from study.figures.quantity import Quantity, Value, quantity
-from study.figures.scale import Scale, levels, spans_decades
-from study.figures.style import COLOURS, GREEK, unit
-from study.landscape.result import Landscape
+from study.figures.hover import SYMBOLS, axis_words, in_page
+from study.figures.marks import Cells, marks
+from study.figures.path import FINE, between_ends, check_path, on_surface, special_on
+from study.figures.quantity import QUANTITIES, Quantity, Value, quantity
+from study.figures.scale import Scale, spans_decades
+from study.figures.style import GREEK, LOSSES, STAR, unit
+from study.figures.switches import Switch
+from study.landscape.result import Landscape, Status
 
 LARGEST_LINEAR = 1e30
 """Above this a surface has no linear view: the browser's 3-D numbers end at 3e38."""
 
-HEIGHT = 620
-"""Height of the picture where the panels are side by side, in pixels."""
+SCRIPT = Path(__file__).with_name("plane.js")
+"""Draws what the switches choose, and marks in one panel what is pointed at in the other."""
 
-SOLID = ("surface", "scatter3d")
-"""Traces of the scene, in three dimensions; the others are flat."""
-
-NARROW = 1100
-"""Pixels of width below which the panels do not fit side by side."""
-
-BESIDE = {"scene.domain": {"x": [0, 0.54], "y": [0, 1]}, "xaxis.domain": [0.6, 1], "yaxis.domain": [0, 1]}
-"""The panels side by side."""
-
-STACKED = {"scene.domain": {"x": [0, 1], "y": [0.54, 1]}, "xaxis.domain": [0, 1], "yaxis.domain": [0, 0.44]}
-"""The surface above the contours."""
-
-_ARRANGE = """
-const pane = document.getElementById('{plot_id}');
-let width = 0;
-function arrange() {
-  if (pane.clientWidth === width) return;
-  width = pane.clientWidth;
-  const narrow = width < NARROW;
-  const layout = narrow ? STACKED : BESIDE;
-  const height = narrow ? Math.round(Math.min(1.7 * width, 1200)) : HEIGHT;
-  pane.parentElement.style.height = height + 'px';
-  Plotly.relayout(pane, {...layout, height: height});
-}
-window.addEventListener('resize', arrange);
-arrange();
-"""
+STYLE = """.panels { display: flex; flex-wrap: wrap; gap: 0.5em; }
+.panels > div { flex: 1 1 26em; min-width: 0; aspect-ratio: 1; max-height: 36em; }
+output { display: block; min-height: 2.8em; margin: 0.6em 0 0; font-size: 0.85em; }"""
+"""The panels side by side, or stacked in a narrow window; none higher than wide: the drawing library fits the
+height of a scene alone, and a higher one loses the labels at its sides."""
 
 
-@dataclass(frozen=True)
-class _View:
-    """One value of one split on one scale.
-
-    Attributes:
-        name: of the split.
-        plane: of that split.
-        quantity: which value, and how it is drawn.
-        scale: of it.
-    """
-
-    name: str
-    plane: Landscape
-    quantity: Quantity
-    scale: Scale
-
-    @property
-    def shown(self) -> np.ndarray:
-        """The value, (A, B); NaN where there is none, or none that is finite."""
-        return self.quantity.drawn(self.plane)
-
-    @property
-    def title(self) -> str:
-        """What it is called, with its unit."""
-        return unit(self.quantity.name, escape(self.plane.loss_unit), escape(self.name))
-
-    @property
-    def label(self) -> str:
-        """What stands on its button."""
-        scale = f"{'log' if self.scale.log else 'linear'} {self.quantity.short}"
-        return f"{escape(self.name)}, {scale}" if self.name else scale
-
-
-def plane_views(
+def plane_body(
     landscape: Landscape,
     axis_labels: Mapping[str, str] = GREEK,
-    values: Sequence[Value] = ("loss",),
+    first: Value = "loss",
     path: np.ndarray | None = None,
-) -> go.Figure:
-    """A surface and contours for each value, split and scale; one is visible, and a button shows each."""
-    path = None if path is None else check_path(path)
-    figure = make_subplots(cols=2, specs=[[{"type": "scene"}, {"type": "xy"}]], column_widths=[0.52, 0.48])
-    (x_label, y_label), short = axis_words(landscape, axis_labels)
-    views = _views(landscape, values)
-    first = [view for view in views if (view.name, view.quantity) == (views[0].name, views[0].quantity)]
-    active = next((index for index, view in enumerate(first) if view.scale.log == _is_log(view)), 0)
-    owner: list[int] = []
-    for index, view in enumerate(views):
-        for trace in _traces(view, short, path):
-            trace.visible = index == active
-            figure.add_trace(trace, row=1, col=1 if trace.type in SOLID else 2)
-            owner.append(index)
-    buttons = [
-        {
-            "label": view.label,
-            "method": "update",
-            "args": [{"visible": [of == index for of in owner]}, {"scene.zaxis": _height_axis(view)}],
-        }
-        for index, view in enumerate(views)
+) -> str:
+    """The switches, the panels, and what the script draws in them, as HTML."""
+    content = plane_content(landscape, axis_labels, first, path)
+    shown = content["values"]
+    scales = [scale for scale in ("linear", "log") if any(scale in own["scales"] for own in shown.values())]
+    switches = [
+        Switch("value", {name: own["short"] for name, own in shown.items()}, first),
+        Switch("scale", {scale: scale for scale in scales}, shown[first]["start"]),
+        Switch("split", {str(k): name for k, name in enumerate(landscape.splits)}, "0"),
     ]
-    figure.update_layout(
-        showlegend=False,
-        updatemenus=[menu(buttons, active, 0.0)] if len(buttons) > 1 else [],
-        scene={
-            "camera": {"eye": {"x": 1.55, "y": 1.55, "z": 1.2}},  # far enough for every title to be seen
-            "xaxis": {"title": {"text": x_label}},
-            "yaxis": {"title": {"text": y_label}},
-            "zaxis": _height_axis(views[active]),
-            "aspectmode": "manual",
-            "aspectratio": {"x": 1, "y": 1, "z": 0.8},
-        },
-        xaxis={"title": {"text": x_label}},
-        yaxis={"title": {"text": y_label}},
-        **{name.replace(".", "_"): domain for name, domain in BESIDE.items()},
-    )
-    return figure
+    return f"""<div class="switches">{"".join(switch.html() for switch in switches)}
+<button type="button" id="reset">reset view</button></div>
+<output id="facts">Point at the surface or at the contours to read values off.</output>
+<div class="panels">
+<div id="surface" role="img" aria-label="Surface in three dimensions"></div>
+<div id="contours" role="group" tabindex="0" aria-label="Contours; arrow keys move the point read off">
+</div>
+</div>
+<script type="application/json" id="content">{in_page(content)}</script>
+<script>{SCRIPT.read_text(encoding="utf-8")}</script>"""
 
 
-def arrange_panels() -> str:
-    """The page's script that stacks the panels where the window is narrow.
+def plane_content(
+    landscape: Landscape,
+    axis_labels: Mapping[str, str] = GREEK,
+    first: Value = "loss",
+    path: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """What the page's script draws, JSON-able; arrays as little-endian float64 in base 64, rows α.
 
-    The drawing library fits a scene's height alone: one higher than wide loses its labels at the sides.
+    Every value that each split has can be shown, `first` to begin with, and each on a logarithmic scale if it
+    is a loss, or spread of one, and none is negative; on a linear one if none is huge. Its scale is one for
+    all splits.
+
+    Raises:
+        ValueError: if a split lacks `first`, or the path is none.
     """
-    script = _ARRANGE
-    for name, value in (("NARROW", NARROW), ("STACKED", STACKED), ("BESIDE", BESIDE), ("HEIGHT", HEIGHT)):
-        script = script.replace(name, json.dumps(value))
-    return script
-
-
-def _views(landscape: Landscape, values: Sequence[Value]) -> list[_View]:
-    """Each value and split on a logarithmic scale if none is negative, on a linear one if none is huge."""
-    views = []
-    for value, name in product(values, landscape.splits):
-        plane = landscape.split(name)
-        linear = _View(name, plane, quantity(plane, value), Scale(log=False))
-        finite = linear.shown[np.isfinite(linear.shown)]
-        positive = bool(finite.size and finite.min() >= 0 and finite.max() > 0)
-        if positive:
-            views.append(replace(linear, scale=Scale.of(finite, log=True)))
-        if not positive or finite.max() <= LARGEST_LINEAR:
-            views.append(linear)
-    return views
-
-
-def _is_log(view: _View) -> bool:
-    """Whether a logarithmic scale is due for what a view shows."""
-    return spans_decades(view.shown) if view.quantity.log is None else view.quantity.log
-
-
-def _traces(view: _View, names: tuple[str, ...], path: np.ndarray | None) -> list[Any]:
-    """The traces of one view: surface, contours, the path and special points in both, and what diverged."""
-    x, y = view.plane.axes.values()
-    facts, hover = cell_facts(view.plane), cell_hover(view.plane, names)
-    numbers = {
-        "x": x,
-        "y": y,
-        "z": view.scale.place(view.shown).T,  # α along x, β along y
-        "customdata": facts.swapaxes(0, 1).tolist(),
-        "hovertemplate": hover,
-        "colorscale": view.quantity.colours.capitalize(),
-        "connectgaps": False,
-        "name": "",
+    planes = [landscape.split(name) for name in landscape.splits]
+    path = None if path is None else check_path(path)
+    for plane in planes:
+        quantity(plane, first)
+    held = [name for name in QUANTITIES if all(name in plane.values for plane in planes)]
+    shown = {name: QUANTITIES[name] for name in sorted(held, key=lambda name: name != first)}
+    scales = {name: _scales(own, planes) for name, own in shown.items()}
+    labels, short = axis_words(landscape, axis_labels)
+    places = [mark.coordinates for mark in marks(landscape)] + ([] if path is None else path.tolist())
+    ends = [
+        [float(min([axis[0], *at])), float(max([axis[-1], *at]))]
+        for axis, at in zip(
+            landscape.axes.values(), zip(*places, strict=True) if places else ((), ()), strict=True
+        )
+    ]
+    return {
+        "axes": [
+            {"label": label, "short": name, "at": _packed(axis), "range": reach}
+            for label, name, axis, reach in zip(labels, short, landscape.axes.values(), ends, strict=True)
+        ],
+        "values": {
+            name: {
+                "short": own.short,
+                "colours": get_colorscale(own.colours),
+                "factor": own.factor,
+                "unit": escape(landscape.loss_unit) if name in LOSSES else own.suffix,
+                "start": _start(own, planes, scales[name]),
+                "scales": {
+                    word: _reach(own, planes, scale) | {"floor": scale.floor}
+                    for word, scale in scales[name].items()
+                },
+            }
+            for name, own in shown.items()
+        },
+        "splits": [_split(plane, name, shown) for plane, name in zip(planes, landscape.splits, strict=True)],
+        "points": _points(landscape, planes, path),
+        "path": None if path is None else _path(path, planes, shown, scales),
     }
-    named = marks(view.plane if path is None else between_ends(view.plane, path))
-    heights = view.scale.place(np.array([view.quantity.at(mark) for mark in named], dtype=float))
-    at_x, at_y = ([mark.coordinates[axis] for mark in named] for axis in (0, 1))
-    words = point_words(named, view.plane.loss_unit)
-    gaps = np.argwhere(view.quantity.cells(view.plane).diverged)
+
+
+def _packed(array: np.ndarray) -> str:
+    return b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
+
+
+def _split(plane: Landscape, name: str, shown: Mapping[Value, Quantity]) -> dict[str, Any]:
+    status = np.where(Cells.of(plane).diverged, Status.DIVERGED, plane.status).astype(np.uint8)
+    return {
+        "titles": {value: unit(value, escape(plane.loss_unit), escape(name)) for value in shown},
+        "numbers": {value: _packed(plane.values[value]) for value in shown},
+        "status": b64encode(status.tobytes()).decode(),
+    }
+
+
+def _scales(own: Quantity, planes: list[Landscape]) -> dict[str, Scale]:
+    """The scales that all splits of a value can be shown on, by name."""
+    finite = _finite(own, planes)
+    positive = bool(finite.size and finite.min() >= 0 and finite.max() > 0)
+    found = {"linear": Scale(log=False)}
+    if own.log is None and positive:
+        found["log"] = Scale.of(finite, log=True)
+        if finite.max() > LARGEST_LINEAR:
+            del found["linear"]
+    return found
+
+
+def _finite(own: Quantity, planes: list[Landscape]) -> np.ndarray:
+    values = np.concatenate([own.drawn(plane).ravel() for plane in planes])
+    return values[np.isfinite(values)]
+
+
+def _start(own: Quantity, planes: list[Landscape], scales: Mapping[str, Scale]) -> str:
+    log = spans_decades(_finite(own, planes)) or "linear" not in scales
+    return "log" if log and "log" in scales else "linear"
+
+
+def _reach(own: Quantity, planes: list[Landscape], scale: Scale) -> dict[str, list[float]]:
+    """From where to where the colours reach, and the heights, which special points are among."""
+    cells = scale.place(_finite(own, planes))
+    points = scale.place(np.array([own.at(mark) for plane in planes for mark in marks(plane)], dtype=float))
+    return {
+        key: _widened([*cells, *points[np.isfinite(points) & any_point]])
+        for key, any_point in (("colours", False), ("heights", True))
+    }
+
+
+def _widened(values: list[float]) -> list[float]:
+    """The ends of the values; around a single one, some room."""
+    if not values:
+        return [0.0, 1.0]
+    low, high = float(min(values)), float(max(values))
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        room = 0.1 * max(abs(low), abs(high)) or 1.0
+        return [low - room, high + room]
+    return [low, high]
+
+
+def _points(landscape: Landscape, planes: list[Landscape], path: np.ndarray | None) -> list[dict[str, Any]]:
+    """The special points, with the values of each split."""
+    found = [marks(plane if path is None else between_ends(plane, path)) for plane in planes]
     return [
-        go.Surface(
-            **numbers,
-            showscale=False,
-            contours={"z": {"show": True, "usecolormap": True, "project": {"z": True}}},
-        ),
-        go.Contour(
-            **numbers,
-            ncontours=16,
-            line={"width": 0.5},
-            contours={"coloring": "heatmap"},
-            colorbar={"title": {"text": view.title, "side": "right"}, **_ticks(view)},
-        ),
-        *([] if path is None else _path_traces(view, path)),
-        go.Scatter3d(
-            x=at_x,
-            y=at_y,
-            z=heights,
-            marker=point_marker(named, 4, depth=True),
-            **words,
-        ),
-        go.Scatter(
-            x=at_x,
-            y=at_y,
-            textposition="top center",
-            cliponaxis=False,  # names at the edge stay whole
-            textfont={"color": COLOURS.paper, "shadow": "0 0 3px #000, 0 0 3px #000"},
-            marker=point_marker(named, 9),
-            **words,
-        ),
-        go.Scatter(
-            x=x[gaps[:, 0]],
-            y=y[gaps[:, 1]],
-            mode="markers",
-            marker={"symbol": "x", "size": 4, "color": COLOURS.diverged},
-            customdata=[facts[i, j].tolist() for i, j in gaps],
-            hovertemplate=hover,
-            name="",
-        ),
+        {
+            "name": escape(mark.name),
+            "at": list(mark.coordinates),
+            "symbol": SYMBOLS.get(mark.marker, "circle"),
+            "star": mark.marker == STAR,
+            "values": [_known(own[place].values) for own in found],
+        }
+        for place, mark in enumerate(found[0])
     ]
 
 
-def _path_traces(view: _View, path: np.ndarray) -> list[Any]:
-    """A path on the surface and on the contours, with what is known of each checkpoint under the pointer."""
-    x, y, z = on_surface(view.plane, view.scale.place(view.shown), path).T
-    points = view.plane.points
-    checkpoints = [
-        Mark(", ".join(names) or "checkpoint", tuple(place), points[names[0]].values if names else {}, "o")
-        for names, place in zip(special_on(view.plane, path), path.tolist(), strict=True)
-    ]
-    return [
-        go.Scatter3d(x=x, y=y, z=z, mode="lines", line={"color": COLOURS.ink, "width": 4}, hoverinfo="skip"),
-        go.Scatter(
-            x=path[:, 0],
-            y=path[:, 1],
-            line={"color": COLOURS.ink, "width": 2},
-            marker=point_marker(checkpoints, 5),
-            **point_words(checkpoints, view.plane.loss_unit) | {"mode": "lines+markers"},
-        ),
-    ]
+def _known(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values that a page speaks of; None where one is not finite."""
+    return {
+        name: value if np.isfinite(value) else None for name, value in values.items() if name in QUANTITIES
+    }
 
 
-def _height_axis(view: _View) -> dict[str, Any]:
-    return {"title": {"text": view.title}, **_ticks(view)}
-
-
-def _ticks(view: _View) -> dict[str, Any]:
-    """Ticks of an axis or a colour bar; where it holds logarithms, under the numbers they stand for."""
-    if not view.scale.log:
-        return {"tickmode": "auto", "exponentformat": "power"}
-    ticks = levels(view.shown, 10, log=True)
-    places, words = view.scale.place(ticks).tolist(), [_power(tick) for tick in ticks]
-    if view.scale.below(view.shown).any():
-        places, words = [view.scale.floor, *places], ["0", *words]
-    return {"tickmode": "array", "tickvals": places, "ticktext": words}
-
-
-def _power(value: float) -> str:
-    if 1e-3 <= value <= 1e3:
-        return f"{value:g}"
-    mantissa, exponent = f"{value:.0e}".split("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"10{raised}" if mantissa == "1" else f"{mantissa}×10{raised}"
+def _path(
+    path: np.ndarray,
+    planes: list[Landscape],
+    shown: Mapping[Value, Quantity],
+    scales: Mapping[Value, Mapping[str, Scale]],
+) -> dict[str, Any]:
+    """A path at fine steps with its heights on every surface, and its checkpoints."""
+    fine = on_surface(planes[0], np.zeros(planes[0].shape), path)
+    names = special_on(planes[0], path)
+    return {
+        "at": [_packed(fine[:, 0]), _packed(fine[:, 1])],
+        "every": FINE,
+        "names": [escape(", ".join(own)) or "checkpoint" for own in names],
+        "values": [[_known(plane.points[own[0]].values) if own else {} for own in names] for plane in planes],
+        "heights": [
+            {
+                value: {
+                    word: _packed(on_surface(plane, scale.place(own.drawn(plane)), path)[:, 2])
+                    for word, scale in scales[value].items()
+                }
+                for value, own in shown.items()
+            }
+            for plane in planes
+        ],
+    }

@@ -267,8 +267,8 @@ class HessianMapDrawing(PlaneDrawing):
         return self._panels(landscapes, title, caption, "eigenvalue_ratio")
 
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
-        """The ratio, and the loss."""
-        return {"values": ("eigenvalue_ratio", "loss")}
+        """The ratio to begin with."""
+        return {"first": "eigenvalue_ratio", **super().on_page(landscape)}
 
 
 def _names_at(place: tuple[float, ...], landscapes: Iterable[Landscape]) -> str:

@@ -96,13 +96,10 @@ def test_a_page_has_the_other_line_with_its_split() -> None:
     drawn = {trace.name: trace for trace in figure.data}
     np.testing.assert_allclose(drawn["straight &lt;line&gt;: train loss"].y, 0.2 + 8 * T * (1 - T))
     assert drawn["straight &lt;line&gt;: train loss"].line.color != drawn["train loss"].line.color
-    (splits,) = [menu for menu in figure.layout.updatemenus if menu.buttons[0].label == "all splits"]
-    for button in splits.buttons[1:]:
-        shown = [
-            trace.name for trace, seen in zip(figure.data, button.args[0]["visible"], strict=True) if seen
-        ]
-        assert shown
-        assert all(button.label in name for name in shown)
+    for place, split in enumerate(("train", "test")):
+        names = [trace.name for trace in figure.data if trace.meta == place]
+        assert names
+        assert all(split in name for name in names)
     assert figure.layout.yaxis.type == "linear"
     assert line_curves(line(0.1), others={"far": line(1e9)}).layout.yaxis.type == "log"
     assert "straight line" in interactive_page(line(0.1), others={"straight line": line(2.0)}, **WORDS)

@@ -16,7 +16,7 @@ from study.figures.contour import contour_figure, draw_plane, levels
 from study.figures.export import Format, render
 from study.figures.hover import cell_facts, point_marker
 from study.figures.interactive import interactive_page
-from study.figures.interactive_plane import BESIDE, HEIGHT, NARROW, STACKED, arrange_panels, plane_views
+from study.figures.interactive_plane import plane_content
 from study.figures.line import line_figure
 from study.figures.marks import marks
 from study.figures.scale import Scale, labels, spans_decades
@@ -164,16 +164,6 @@ def test_surface_stands_at_alpha_and_beta():
     lowest = corners[np.argmin(corners[:, 2])]
     assert lowest[:2].tolist() == [1.5, -2.0]
     assert len(sheet._faces) == 6 * 4
-
-
-def test_page_holds_the_surface_with_alpha_along_x():
-    alpha, beta = np.linspace(-1, 2, 7), np.linspace(-3, 1, 5)
-    landscape = plane(bowl(alpha, beta, at=(1.5, -2.0)), alpha, beta)
-    for trace in plane_views(landscape).data:
-        if trace.type in {"surface", "contour"}:
-            row, column = np.unravel_index(np.argmin(trace.z), trace.z.shape)
-            assert (trace.x[column], trace.y[row]) == (1.5, -2.0)
-            assert trace.customdata[row][column][0] == "0.02"
 
 
 # Scales and levels
@@ -518,7 +508,6 @@ def test_the_page_has_the_markers_of_the_pictures():
     assert symbols[0] == "circle"
     assert symbols[-1] == "star"
     assert len(set(symbols)) == 13
-    assert point_marker(found, 4, depth=True)["symbol"] == ["circle"] * 12 + ["diamond"]
 
 
 def test_special_points_are_drawn_last_of_all():
@@ -574,8 +563,8 @@ def test_the_loss_is_called_by_its_split_where_there_are_several():
         assert flat.axes[1].get_ylabel() == f"{split} loss (nats per example)"
         solid = surface_figure(landscape, split=split, **WORDS)
         assert solid.axes[0].get_zlabel() == f"{split} loss (nats per example)"
-    bars = [trace.colorbar.title.text for trace in plane_views(landscape).data if trace.type == "contour"]
-    assert bars == [f"{split} loss (nats per example)" for split in ("train", "train", "test", "test")]
+    titles = [split["titles"] for split in plane_content(landscape)["splits"]]
+    assert titles == [{"loss": f"{split} loss (nats per example)"} for split in ("train", "test")]
 
 
 # Warnings
@@ -688,59 +677,6 @@ def test_page_takes_its_words_literally():
     assert CAPTION in unescape(page)
 
 
-def test_page_of_two_splits_has_a_view_for_each_scale_and_split_within_6_mb():
-    axis = square(20.0, 51)
-    loss = wide(points=51).values["loss"]
-    values = {f"{split}/{name}": value for split in ("train", "test") for name, value in
-              (("loss", loss), ("accuracy", np.exp(-np.log(loss) ** 2)))}  # fmt: skip
-    landscape = Landscape({"alpha": axis, "beta": axis}, values, np.ones((51, 51), np.int8))
-    page = interactive_page(landscape, **WORDS)
-    assert len(page.encode()) < 6e6
-    assert page == interactive_page(landscape, **WORDS)
-    figure = plane_views(landscape)
-    (menu,) = figure.layout.updatemenus
-    assert [button.label for button in menu.buttons] == [
-        "train, log loss", "train, linear loss", "test, log loss", "test, linear loss",
-    ]  # fmt: skip
-    for index, button in enumerate(menu.buttons):
-        shown = np.flatnonzero(button.args[0]["visible"])
-        assert [figure.data[k].type for k in shown[:2]] == ["surface", "contour"]
-        expected = np.log10(loss) if index % 2 == 0 else loss
-        np.testing.assert_allclose(figure.data[shown[0]].z, expected.T)
-    assert [trace.visible for trace in figure.data] == list(menu.buttons[0].args[0]["visible"])
-
-
-def test_a_page_says_what_a_step_is():
-    figure = plane_views(hard_planes()["bowl"], STEPS)
-    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == tuple(STEPS.values())
-    assert figure.layout.scene.xaxis.title.text == STEPS["alpha"]
-    assert figure.data[0].hovertemplate.startswith("α = ")
-    curves = own_part(interactive_page(hard_lines()["plain"], axis_labels={"alpha": "steps"}, **WORDS))
-    assert '"text":"steps"' in curves
-
-
-def test_a_scene_is_at_least_as_wide_as_high_wherever_its_panels_are():
-    """The drawing library fits the height of a scene alone: a higher one loses the labels at its sides."""
-    margins, bar = (60 + 20, 70 + 50), 100
-
-    def shape(layout, width, height):
-        domain = layout["scene.domain"]
-        across, up = (domain[axis][1] - domain[axis][0] for axis in "xy")
-        return across * (width - margins[0] - bar) / (up * (height - margins[1]))
-
-    assert shape(BESIDE, NARROW, HEIGHT) >= 0.99
-    for width in (668, 900, NARROW - 1):
-        assert shape(STACKED, width, min(1.7 * width, 1200)) >= 0.99
-    for layout in (BESIDE, STACKED):
-        scene, contours = layout["scene.domain"], (layout["xaxis.domain"], layout["yaxis.domain"])
-        assert scene["x"][1] < contours[0][0] or scene["y"][0] > contours[1][1]
-    script = arrange_panels()
-    assert f"width < {NARROW}" in script
-    assert json.dumps(STACKED) in script
-    assert script in interactive_page(hard_planes()["bowl"], **WORDS).replace("'landscape'", "'{plot_id}'")
-    assert script not in interactive_page(hard_lines()["plain"], **WORDS)
-
-
 def test_pointer_reads_loss_accuracy_and_status():
     axis = square(1.0)
     loss = bowl(axis, axis)
@@ -752,6 +688,6 @@ def test_pointer_reads_loss_accuracy_and_status():
 
 @pytest.mark.parametrize("name", [*hard_planes(), *hard_lines()])
 def test_every_page_builds(name):
-    page = interactive_page({**hard_planes(), **hard_lines()}[name], **WORDS)
-    assert "Infinity" not in own_part(page)
-    assert "NaN" not in own_part(page)
+    page = own_part(interactive_page({**hard_planes(), **hard_lines()}[name], **WORDS))
+    (data,) = re.findall(r'<script type="application/json" id="content">(.*?)</script>', page)
+    json.loads(data, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))

@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from study.figures.contour import contour_figure
-from study.figures.hover import cell_facts
 from study.figures.interactive import interactive_page
-from study.figures.interactive_plane import plane_views
 from study.figures.path import FINE, between_ends, check_path, on_surface
 from study.figures.planes import contour_panels
 from study.figures.quantity import quantity
@@ -176,27 +174,6 @@ def test_panels_have_each_its_path() -> None:
     ))  # fmt: skip
 
 
-def test_the_page_has_the_path_in_both_panels() -> None:
-    figure = plane_views(plane(), path=PATH)
-    flat, solid = (
-        [trace for trace in figure.data if trace.type == kind and trace.mode.startswith("lines")]
-        for kind in ("scatter", "scatter3d")
-    )
-    assert len(flat) == len(solid) == 2  # one for each scale
-    np.testing.assert_array_equal(np.stack([flat[0].x, flat[0].y], axis=1), PATH)
-    assert flat[0].text[1] == "projection of update 10"
-    assert flat[0].hovertext[1] == f"loss = {tilted(3.0, -1.5):.5g} nats"
-    linear = solid[1]
-    np.testing.assert_allclose(linear.z, tilted(linear.x, linear.y))
-    on_grid = [0, 1, 2, 4]
-    np.testing.assert_allclose(solid[0].z[::FINE][on_grid], np.log10(tilted(*PATH[on_grid].T)))
-    names = [trace.text for trace in figure.data if getattr(trace, "mode", None) == "markers+text"]
-    assert all(own == ("projection of update 0", "solution") for own in names)
-    for button in figure.layout.updatemenus[0].buttons:
-        assert len(button.args[0]["visible"]) == len(figure.data)
-        assert sum(button.args[0]["visible"]) == len(figure.data) // 2
-
-
 # The eigenvalue ratio
 
 
@@ -254,26 +231,9 @@ def test_panels_of_ratios_share_their_levels() -> None:
     assert figure.axes[2].get_ylabel() == "|λmin / λmax|"
 
 
-def test_a_page_of_ratio_and_loss_has_a_view_for_each_and_tells_both_under_the_pointer() -> None:
-    figure = plane_views(with_ratio(), values=("eigenvalue_ratio", "loss"))
-    (menu,) = figure.layout.updatemenus
-    assert [button.label for button in menu.buttons] == [
-        "log |λmin / λmax|", "linear |λmin / λmax|", "log loss", "linear loss",
-    ]  # fmt: skip
-    assert menu.active == 1
-    shown = [trace for trace in figure.data if trace.visible]
-    assert [trace.type for trace in shown[:2]] == ["surface", "contour"]
-    np.testing.assert_array_equal(shown[1].z, ratios().T)
-    assert shown[1].colorbar.title.text == "|λmin / λmax|"
-    assert cell_facts(with_ratio())[2, 1].tolist() == ["2.625", "nan", "evaluated", "0.046"]
-    assert "|λmin / λmax| = %{customdata[3]}" in shown[1].hovertemplate
-
-
 def test_a_value_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"value must be one of \['loss'\], got 'eigenvalue_ratio'"):
         quantity(plane(), "eigenvalue_ratio")
-    with pytest.raises(ValueError, match="got 'eigenvalue_ratio'"):
-        interactive_page(plane(), values=("eigenvalue_ratio",), **WORDS)
 
 
 # Long labels
