@@ -9,6 +9,12 @@ from study.members import Member, Members
 MOST_CURVES = 60
 """Curves that one picture can hold and still be read."""
 
+MOST_SCENES = 8
+"""Surfaces that a page turns: of more than 16 such drawings at once, a browser drops the oldest."""
+
+FEWEST_SCENES = 2
+"""Surfaces that are worth turning together."""
+
 
 def choose_runs(
     figure: str, runs: Sequence[Member], members: Members, most: int

@@ -9,45 +9,26 @@ import pandas as pd
 
 from study.alike import UNIT, alike, difference, of_one_unit, shared
 from study.analysis.connectivity import barriers
-from study.analysis.over_directions import SPREAD
-from study.analysis.rank import rank_correlation
 from study.between import SPLITS, Pair, Progress, join_all, kept_pairs
-from study.chosen import MOST_CURVES, choose_runs
+from study.chosen import FEWEST_SCENES, MOST_CURVES, MOST_SCENES, choose_runs
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
-from study.curvature import STEM as CURVATURE
 from study.differences import compare_differences
-from study.flatness import STEM as MEASURES
 from study.kinds import KINDS
-from study.kinds.directed_plane import SPANNED
-from study.kinds.drawing import LineDrawing
+from study.kinds.base import Kind
+from study.kinds.drawing import LineDrawing, PlaneDrawing
 from study.landscape.executors import Executor
 from study.landscape.result import Landscape
 from study.left_out import LeftOut
+from study.measured import compare_measures
 from study.members import Member, Members
 from study.record import Record
-from study.self_checks import TOLERANCE as SELF_CHECKS
 from study.source import TRAINING
-from study.span import PATH_SHARE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRAINED = ("test/loss", "test/accuracy", "test/r2", "test/averaged_loss", "gap/loss", "weights/norm")
-"""What training reached that is drawn like a measure."""
-
-FLAGS = (
-    *SELF_CHECKS,
-    PATH_SHARE,
-    *SPANNED,
-    "basin_reaches_edge",
-    "basin_unresolved",
-    "initial_basin_reaches_edge",
-    "initial_basin_unresolved",
-    "diverged_cells",
-    "largest_residual",
-)
-"""What says how far measures can be trusted, and is no result of its own, as is a standard error."""
+    from study.figures.chart import Chart
 
 
 @dataclass
@@ -60,6 +41,7 @@ class Comparison:
         groups: a row a configuration: runs, and mean and standard deviation over its seeds of every number.
         between: a row a pair of minima and split: the barriers, both runs and in what settings they differ.
         figures: by name, each with what it shows.
+        charts: what the page draws anew of them, by the figure's name.
         left_out: what they do not show, and why.
     """
 
@@ -68,6 +50,7 @@ class Comparison:
     groups: pd.DataFrame
     between: pd.DataFrame
     figures: dict[str, "Figure"] = field(default_factory=dict)
+    charts: dict[str, "Chart"] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
@@ -109,11 +92,17 @@ def _compared(
     table = members.table()
     result = Comparison(members, table, grouped(table), pd.DataFrame())
     _compare_training(result)
-    for name in dict.fromkeys(name for run in members.runs for name in run.about["landscapes"]):
-        _compare_landscapes(name, result)
+    names = dict.fromkeys(name for run in members.runs for name in run.about["landscapes"])
+    sets = [own for name in names for own in _alike_sets(name, result)]
+    planes = [own.file for own in sets if isinstance(own.kind.drawing, PlaneDrawing)]
+    turned = planes[: MOST_SCENES // FEWEST_SCENES]
+    for own in sets:
+        _draw_landscapes(own, result, MOST_SCENES // len(turned) if own.file in turned else 0)
     result.left_out += left_out
     _compare_between(joined, result)
-    _compare_measures(result)
+    figures, left_out = compare_measures(members, table)
+    result.figures |= figures
+    result.left_out += left_out
     return result
 
 
@@ -134,6 +123,7 @@ def grouped(table: pd.DataFrame) -> pd.DataFrame:
 
 def _compare_training(result: Comparison) -> None:
     """What training reached by epoch and by update, each training once."""
+    from study.figures.interactive_curves import training_chart
     from study.figures.training import training_curve, training_figure
 
     members = result.members
@@ -158,14 +148,39 @@ def _compare_training(result: Comparison) -> None:
             curves[members.label(run)] = training_curve(named, ended["updates"], ended["epochs"])
         groups = {members.label(run): members.configuration(run) for run in drawn}
         trainings = words.replace("runs", "trainings", 1)
-        caption = f"{_subject(members)}; {trainings}, whole splits evaluated after each epoch."
+        caption = f"{members.subject}; {trainings}, whole splits evaluated after each epoch."
         result.figures["training"] = training_figure(
             curves, groups, title="Training", caption=caption, loss_unit=runs[0].loss_unit
         )
+        entries = {members.label(run): [members.entry(run)] for run in drawn}
+        chart = training_chart(curves, entries, loss_unit=runs[0].loss_unit)
+        result.charts["training"] = replace(chart, caption=caption, pictures=("training",))
 
 
-def _compare_landscapes(name: str, result: Comparison) -> None:
-    """One figure of each set of alike landscapes of this name."""
+@dataclass(frozen=True)
+class _Alike:
+    """Runs whose landscapes of one name can be drawn together.
+
+    Attributes:
+        name: of the landscapes.
+        file: name of their figure.
+        runs: two or more.
+        settings: what is the same of all of them, in words; see `alike`.
+    """
+
+    name: str
+    file: str
+    runs: Sequence[Member]
+    settings: Mapping[str, Any]
+
+    @property
+    def kind(self) -> Kind:
+        """Of the landscapes."""
+        return KINDS[str(self.settings["kind"])]
+
+
+def _alike_sets(name: str, result: Comparison) -> list[_Alike]:
+    """The sets of alike landscapes of this name, the largest first; what is in none is left out, and said."""
     sets: dict[str, list[Member]] = {}
     settings: dict[str, dict[str, Any]] = {}
     for run in result.members.runs:
@@ -179,11 +194,12 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
             result.left_out.append(LeftOut(name, result.members.label(run), reason))
             continue
         if name in run.broken:
-            result.left_out.append(LeftOut(name, result.members.label(run), _broken(run, name)))
+            result.left_out.append(LeftOut(name, result.members.label(run), run.said_broken(name)))
             continue
         own = alike(name, run)
         settings[repr(own)] = own
         sets.setdefault(repr(own), []).append(run)
+    found = []
     ordered = sorted(sets, key=lambda key: -len(sets[key]))
     for place, key in enumerate(ordered):
         file = name if place == 0 else f"{name}.{place + 1}"
@@ -194,32 +210,49 @@ def _compare_landscapes(name: str, result: Comparison) -> None:
             for run in sets[key]:
                 result.left_out.append(LeftOut(name, result.members.label(run), f"{reason}{where}"))
         if not alone:
-            _draw_landscapes(name, file, sets[key], settings[key], result)
+            found.append(_Alike(name, file, sets[key], settings[key]))
+    return found
 
 
-def _draw_landscapes(
-    name: str, file: str, runs: Sequence[Member], settings: Mapping[str, Any], result: Comparison
-) -> None:
-    members = result.members
-    kind = KINDS[str(settings["kind"])]
-    drawn, words, left_out = choose_runs(file, runs, members, kind.drawing.most_together)
+def _draw_landscapes(own: _Alike, result: Comparison, scenes: int) -> None:
+    """The figure of a set, and its chart: every curve of the figure, or at most `scenes` surfaces."""
+    members, drawing = result.members, own.kind.drawing
+    drawn, words, left_out = choose_runs(own.file, own.runs, members, drawing.most_together)
     result.left_out += left_out
-    landscapes = {members.label(run): run.landscape(name) for run in drawn}
+    landscapes = {members.label(run): run.landscape(own.name) for run in drawn}
     groups = {members.label(run): members.configuration(run) for run in drawn}
-    caption = f"{_subject(members)}; {shared(settings)}; {words}, one scale."
-    for suffix, figure in kind.drawing.together(landscapes, groups, kind.title, caption).items():
-        result.figures[f"{file}{suffix}"] = figure
-    if isinstance(kind.drawing, LineDrawing):
-        figures, left_out = compare_differences(name, f"{file}.difference", runs, members, _subject(members))
+    about = f"{members.subject}; {shared(own.settings)}"
+    found = drawing.together(landscapes, groups, own.kind.title, f"{about}; {words}, one scale.")
+    pictures = {f"{own.file}{suffix}": figure for suffix, figure in found.items()}
+    result.figures |= pictures
+    if isinstance(drawing, LineDrawing):
+        figures, left_out = compare_differences(
+            own.name, f"{own.file}.difference", own.runs, members, members.subject
+        )
         result.figures |= figures
-        result.left_out += left_out
+    elif scenes:
+        drawn, words, left_out = choose_runs(f"{own.file}, to turn", own.runs, members, scenes)
+        words = f"{words}, one scale"
+    else:
+        reason = f"a page turns {MOST_SCENES} surfaces: it has the picture"
+        result.left_out.append(LeftOut(f"{own.file}, to turn", f"{len(own.runs):,} runs", reason))
+        return
+    result.left_out += left_out
+    shown = {members.label(run): run for run in drawn}
+    chart = drawing.chart(
+        {label: landscapes.get(label) or run.landscape(own.name) for label, run in shown.items()},
+        {label: [members.entry(run)] for label, run in shown.items()},
+    )
+    caption = f"{about}; {words}. {chart.caption}".strip()
+    result.charts[own.file] = replace(chart, caption=caption, pictures=tuple(pictures))
 
 
 def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Comparison) -> None:
     """The table of barriers, and the figure of the lines between minima."""
     from study.figures.comparison import between_figure
+    from study.figures.interactive_curves import line_chart
 
-    members, rows, drawn, lines, groups = result.members, [], [], {}, {}
+    members, rows, drawn, lines, groups, entries = result.members, [], [], {}, {}, {}
     for pair, landscape in joined:
         alike = members.configuration(pair.start) == members.configuration(pair.end)
         words = members.replicate if alike else members.configuration
@@ -238,86 +271,16 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         group = (members.configuration(pair.start) if members.keys else "seeds") if alike else way
         label = f"{group}: {way if alike else members.replicate(pair.start)}"
         lines[label], groups[label] = replace(landscape, points=points), group
+        entries[label] = list(dict.fromkeys((members.entry(pair.start), members.entry(pair.end))))
     result.between = pd.DataFrame(rows)
     if lines:
         highest = pd.DataFrame(drawn).groupby("split", sort=False)["barrier"].max()
         heights = ", ".join(f"{split} {height:.2g}" for split, height in highest.items())
         caption = (
-            f"{_subject(members)}; θ(α) = (1 − α) θ_start + α θ_end, running statistics recomputed; "
+            f"{members.subject}; θ(α) = (1 − α) θ_start + α θ_end, running statistics recomputed; "
             f"{len(lines)} pairs; highest barrier: {heights} {unit}."
         )
         result.figures["between"] = between_figure(lines, groups, title="Between two minima", caption=caption)
-
-
-def _compare_measures(result: Comparison) -> None:
-    """Measures against the settings in which runs differ, and against the test error."""
-    from study.figures.measures import against_test_error, measures_figure
-
-    members = result.members
-    runs, left_out = of_one_unit(members, "measures")
-    table = result.runs[result.runs["run"].isin([run.record.config_hash for run in runs])].copy()
-    for run in runs:
-        for name in run.broken:
-            own = table.columns.str.startswith(f"{name}/")
-            table.loc[table["run"] == run.record.config_hash, own] = np.nan
-            left_out.append(LeftOut("measures", members.label(run), _broken(run, name)))
-    measured = [name for name in _measures(members, table) if _varies(table[name])]
-    reached = [name for name in TRAINED if name in table and _varies(table[name])]
-    caption = f"{_subject(members)}; {len(table)} runs, {table['configuration'].nunique()} configurations."
-    keys = members.keys or members.seeds
-    if keys and (measured or reached):
-        result.left_out += left_out
-        result.figures["measures"] = measures_figure(
-            table,
-            [*reached, *measured],
-            keys,
-            title="Measures by configuration",
-            caption=caption,
-            loss_unit=runs[0].loss_unit,
-        )
-    if measured and "test/accuracy" in table and _varies(table["test/accuracy"]):
-        columns = table[["configuration", "test/accuracy", *measured]]
-        by_group = columns.groupby("configuration", sort=False).mean()
-        error = 1.0 - by_group["test/accuracy"].to_numpy()
-        rho = {name: rank_correlation(by_group[name].to_numpy(), error).words() for name in measured}
-        result.figures["test_error"] = against_test_error(
-            table,
-            measured,
-            rho,
-            "configuration",
-            title="Measures and test error",
-            caption=f"{caption} ρ: Spearman's, over configurations, with a 95% interval from 8 on.",
-            loss_unit=runs[0].loss_unit,
-        )
-
-
-def _broken(run: Member, name: str) -> str:
-    return f"self-checks failed: {', '.join(run.broken[name])}"
-
-
-def _measures(members: Members, table: pd.DataFrame) -> list[str]:
-    """The columns that are measures of landscapes, of the curvature and of the minimum."""
-    names = {CURVATURE, MEASURES, *(name for run in members.runs for name in run.about["landscapes"])}
-    return [
-        column
-        for column in table.columns
-        if column.partition("/")[0] in names
-        and column.rpartition("/")[2] not in FLAGS
-        and not column.endswith(("_standard_error", *SPREAD))
-    ]
-
-
-def _varies(column: pd.Series) -> bool:
-    known = column.dropna()
-    return pd.api.types.is_numeric_dtype(known) and known.nunique() > 1
-
-
-def _subject(members: Members) -> str:
-    """What all runs have in common: network and data."""
-    first = members.runs[0].settings
-    common = [
-        str(first[key])
-        for key in ("model.name", "data.name")
-        if all(run.settings[key] == first[key] for run in members.runs)
-    ]
-    return " on ".join(common) or "several networks and data sets"
+        chart = line_chart(lines, entries, parameter_label="α", panels=groups, error=True)
+        said = f"{caption} A line is shown while both of its ends are."
+        result.charts["between"] = replace(chart, caption=said, pictures=("between",))

@@ -11,27 +11,21 @@ import pandas as pd
 from study.analysis.over_directions import SPREAD
 from study.analysis.verdicts import FEWEST
 from study.claims import Judged, in_words, metrics, table, verdicts
-from study.compare import FLAGS, Comparison
+from study.compare import Comparison
 from study.config_claims import ClaimConfig
+from study.figures.chart import HEADINGS, chart_html, folded_html, legend_html, of_kinds, page_scripts
 from study.figures.export import render
 from study.figures.style import DPI
 from study.figures.verdicts import verdicts_figure
-from study.figures.web_page import web_page
+from study.figures.web_page import asset, web_page
+from study.figures.web_table import number, table_html
 from study.left_out import LeftOut, folded
+from study.measured import FLAGS
 from study.record import Record
 from study.replicates import Items
 
 FOLDER, PAGE, VERDICTS = "comparison/", "report.html", "verdicts"
 BETWEEN = f"{FOLDER}between/"  # evaluated points, which are kept from one comparison to the next
-
-_STYLE = """h1 { font-size: 1.3em; } h2 { font-size: 1.1em; margin-top: 2em; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.8em; }
-th, td { padding: 0.25em 0.6em; text-align: right; border-bottom: 1px solid #dddddd; white-space: nowrap; }
-th { border-bottom: 1px solid #555555; }
-th:first-child, td:first-child, .words td, .words th { text-align: left; white-space: normal; }
-figure { margin: 1em 0; } img { max-width: 100%; height: auto; }
-.quiet { color: #555555; font-size: 0.85em; } .failed { color: #B00020; }"""
 
 
 def keep_comparison(
@@ -110,7 +104,7 @@ def page(
         about: what is said first, such as its question.
         failed: the runs that are not in it, each with the reason.
     """
-    members = comparison.members
+    members, charts = comparison.members, comparison.charts
     parts = [f"<h1>{escape(title)}</h1>"]
     parts += [f"<p><b>{escape(name)}:</b> {escape(words)}</p>" for name, words in about.items() if words]
     if failed:
@@ -126,19 +120,22 @@ def page(
     parts.append(f"<p>{len(members.runs)} runs that differ in: {escape(differing)}.</p>")
     groups = means(comparison.groups)
     if len(groups):
-        parts += [
-            "<h2>Configurations</h2>",
-            '<p class="quiet">Mean ± standard deviation over seeds.</p>',
-            _table(groups),
-        ]
-    for name, content in pictures.items():
-        if name != VERDICTS:
-            parts += [f"<h2>{escape(name)}</h2>", _figure(name, content)]
+        about_seeds = '<p class="quiet">Mean ± standard deviation over seeds.</p>'
+        by_configuration = groups.set_index("").T.rename_axis("configuration").reset_index()
+        parts += ["<h2>Configurations</h2>", about_seeds, table_html(by_configuration)]
+    shown = {name: content for name, content in pictures.items() if name != VERDICTS}
+    for kind, own in of_kinds(charts).items():
+        parts += [HEADINGS[kind], legend_html(own) if kind == "curves" else ""]
+        for name, chart in own.items():
+            stills = "".join(_figure(file, shown.pop(file)) for file in chart.pictures if file in shown)
+            parts += [f"<h3>{escape(name)}</h3>", chart_html(name, chart), folded_html(stills)]
+    for name, content in shown.items():
+        parts += [f"<h2>{escape(name)}</h2>", _figure(name, content)]
     if len(comparison.between):
-        parts += ["<h2>Barriers between minima</h2>", _table(comparison.between)]
-    parts += ["<h2>Runs</h2>", _table(comparison.runs)]
-    parts += ["<h2>Left out</h2>", _left_out(comparison.left_out)]
-    return web_page(title, "\n".join(parts), style=_STYLE, width=72)
+        parts += ["<h2>Barriers between minima</h2>", table_html(comparison.between)]
+    parts += ["<h2>Runs</h2>", table_html(comparison.runs, filtered=True)]
+    parts += ["<h2>Left out</h2>", _left_out(comparison.left_out), page_scripts(charts)]
+    return web_page(title, "\n".join(parts), style=asset("comparison.css"), width=80)
 
 
 def _figure(name: str, content: bytes) -> str:
@@ -166,7 +163,7 @@ def tested(rows: pd.DataFrame) -> str:
 
 def _verdicts(judged: Sequence[Judged]) -> str:
     rows = table(judged)
-    words = f'<div class="words">{_table(in_words(rows))}</div>'
+    words = table_html(in_words(rows), words=True)
     return f'{words}<p class="quiet">{escape(tested(rows))}</p>'
 
 
@@ -180,7 +177,7 @@ def means(groups: pd.DataFrame) -> pd.DataFrame:
     for _place, row in groups.iterrows():
         header = f"{row['configuration']} (n = {row['runs']})"
         shown[header] = [
-            f"{_number(row[f'{name} mean'])}" + (f" ± {row[f'{name} std']:.2g}" if row["runs"] > 1 else "")
+            f"{number(row[f'{name} mean'])}" + (f" ± {row[f'{name} std']:.2g}" if row["runs"] > 1 else "")
             for name in names
         ]
     return pd.DataFrame({"": names, **shown})
@@ -190,17 +187,7 @@ def _left_out(left_out: list[LeftOut]) -> str:
     if not left_out:
         return "<p>Nothing: every run is in every figure.</p>"
     rows = [{"figure": own.figure, "run": own.run, "reason": own.reason} for own in folded(left_out)]
-    frame = pd.DataFrame(rows)
-    return f'<div class="words">{_table(frame)}</div>'
-
-
-def _table(frame: pd.DataFrame) -> str:
-    shown = frame.map(lambda value: _number(value) if isinstance(value, float) else str(value))
-    return f'<div class="wide">{shown.to_html(index=False, border=0, escape=True)}</div>'
-
-
-def _number(value: float) -> str:
-    return "" if value != value else f"{value:.5g}"
+    return table_html(pd.DataFrame(rows), words=True)
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

@@ -86,6 +86,10 @@ class Member:
         found = {name: broken_checks(name, self.values) for name in self.landscapes}
         return {name: checks for name, checks in found.items() if checks}
 
+    def said_broken(self, name: str) -> str:
+        """Why a landscape is not to be trusted, in words."""
+        return f"self-checks failed: {', '.join(self.broken[name])}"
+
     @property
     def loss_unit(self) -> str:
         """What its loss of an example is counted in."""
@@ -148,6 +152,17 @@ class Members:
         runs.sort(key=lambda run: [places[key][repr(run.settings.get(key))] for key in (*keys, *seeds)])
         return cls(tuple(runs), keys, seeds)
 
+    @property
+    def subject(self) -> str:
+        """What all runs have in common: network and data."""
+        first = self.runs[0].settings
+        common = [
+            str(first[key])
+            for key in ("model.name", "data.name")
+            if all(run.settings[key] == first[key] for run in self.runs)
+        ]
+        return " on ".join(common) or "several networks and data sets"
+
     def configuration(self, run: Member) -> str:
         """The settings that make a run's configuration, in words: `batch_size 64, optimizer adam`."""
         return self._words(run, self.keys) or "all runs"
@@ -159,6 +174,10 @@ class Members:
     def label(self, run: Member) -> str:
         """What tells a run from the others, in words."""
         return self._words(run, (*self.keys, *self.seeds)) or run.about["name"]
+
+    def entry(self, run: Member) -> str:
+        """What a legend calls a run: its configuration, or itself where seeds are all that differs."""
+        return self.configuration(run) if self.keys else self.label(run)
 
     def by_configuration(self) -> dict[str, list[Member]]:
         """The runs of each configuration."""

@@ -19,7 +19,7 @@ from study import run as run_module
 from study.analysis.over_directions import SPREAD, replicates
 from study.closing import print_run
 from study.columns import STATED, columns
-from study.compare import _measures
+from study.measured import measures_of
 from study.config import StudyConfig
 from study.identity import LATER
 from study.landscape.result import Landscape
@@ -102,7 +102,7 @@ def test_the_columns_are_known_before_and_the_deviations_are_no_measures_of_a_fi
     assert missing == {*STATED}  # no tolerance, no bfloat16, no running statistics
     assert "line/train/basin_width_high" in measured
     assert columns(tiny(looks=LOOKS)) < columns(tiny(*THREE, looks=LOOKS))
-    drawn = _measures(members, members.table())
+    drawn = measures_of(members, members.table())
     assert "line/train/basin_width" in drawn
     assert not [name for name in drawn if name.endswith(SPREAD)]
 

@@ -12,7 +12,7 @@ from study import flatness
 from study import run as run_module
 from study.analysis.norms import fisher_rao_norm
 from study.build import data_set
-from study.compare import _measures
+from study.measured import measures_of
 from study.config_measures import MEASURES
 from study.flatness import DEFINITIONS
 from study.landscape.hessian import Objective
@@ -130,7 +130,7 @@ def test_a_comparison_has_the_measures_and_not_their_errors(go: Start):
     assert table["measures/path_norm"].nunique() == 2
     assert table["measures/noise_increase_standard_error"].notna().all()
     assert "seconds/measures" in table
-    assert set(_measures(members, table)) == {"measures/noise_increase", "measures/path_norm"}
+    assert set(measures_of(members, table)) == {"measures/noise_increase", "measures/path_norm"}
 
 
 def test_a_run_without_measures_has_none(start: Start):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from study.compare import _measures
+from study.measured import measures_of
 from study.members import Members, differing_keys, short
 from study.run import Outcome
 
@@ -117,6 +117,6 @@ def test_the_curvature_is_among_the_measures(members):
     assert table["curvature/top_eigenvalue"][0] == run.values["curvature/top_eigenvalue"]
     assert table["curvature/top_eigenvalue"].nunique() == 2
     assert table["seconds/curvature"][0] == run.record.read_json("curvature.json")["seconds"]
-    measured = _measures(found, table)
+    measured = measures_of(found, table)
     assert {"curvature/top_eigenvalue", "curvature/trace"} <= set(measured)
     assert "curvature/trace_standard_error" not in measured

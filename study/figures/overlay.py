@@ -101,7 +101,7 @@ def legend_entries(look: Looks, strokes: Mapping[str, Any]) -> list[Artist]:
     return [*configurations, *notes, *splits]
 
 
-def check_runs(name: str, runs: Mapping[str, object], groups: Mapping[str, str]) -> None:
+def check_runs(name: str, runs: Mapping[str, object], groups: Mapping[str, object]) -> None:
     """Refuse no run, and a run without a configuration.
 
     Raises:

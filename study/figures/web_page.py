@@ -1,6 +1,7 @@
 """The frame of a self-contained web page: it asks nothing of any network."""
 
 from html import escape
+from pathlib import Path
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -33,3 +34,13 @@ def web_page(title: str, body: str, *, style: str, width: int) -> str:
         width: at most, in em.
     """
     return _PAGE.format(title=escape(title), body=body, style=style, width=width)
+
+
+def asset(name: str) -> str:
+    """The text of a script or a style sheet of ours, from the folder `web` beside this module."""
+    return (Path(__file__).with_name("web") / name).read_text(encoding="utf-8")
+
+
+def script(code: str) -> str:
+    """Code of ours, or of a library, within a page."""
+    return f"<script>\n{code}\n</script>\n"

@@ -1,17 +1,19 @@
 """The figures of lines and planes, of one landscape and of several side by side."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study.kinds.titles import by_split, names_at
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from study.figures.chart import Chart
     from study.figures.film import Film
     from study.figures.quantity import Value
 
@@ -59,6 +61,10 @@ class Drawing(ABC):
     ) -> Mapping[str, "Film"]:
         """The animations of one landscape, as `figures`; none by default."""
         return {}
+
+    @abstractmethod
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """Several landscapes within a page, by the label of their run, and the legend's entries of each."""
 
     def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
         """The web page of one landscape; the arguments are those of `figures`."""
@@ -118,13 +124,19 @@ class LineDrawing(Drawing):
         label = self._label(landscapes.values())
         return {"": overlaid_lines(landscapes, groups, title=title, caption=caption, parameter_label=label)}
 
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """Curves that the page's legend filters."""
+        from study.figures.interactive_curves import line_chart
+
+        return line_chart(landscapes, entries, parameter_label=self._label(landscapes.values()))
+
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
         """The companions."""
         return {"others": landscape.companions}
 
     def labels(self, *landscapes: Landscape) -> Mapping[str, str]:
         """The axis labels of these landscapes, with the names of what lies at 0 and 1 of them."""
-        names = [_names_at((place,), landscapes) for place in (0.0, 1.0)]
+        names = [names_at((place,), landscapes) for place in (0.0, 1.0)]
         return {axis: label.format(*names) for axis, label in self.axis_labels.items()}
 
     def _label(self, landscapes: Iterable[Landscape]) -> str:
@@ -185,6 +197,10 @@ class PlaneDrawing(Drawing):
         """For each split, contour panels with one set of levels; those of the second split carry its name."""
         return self._panels(landscapes, title, caption, "loss")
 
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """Surfaces side by side, of one scale and turned together."""
+        return self._surfaces(landscapes, ("loss", "accuracy"))
+
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
         """The path, where there is one."""
         return {"path": self.path(landscape)}
@@ -192,6 +208,13 @@ class PlaneDrawing(Drawing):
     def path(self, landscape: Landscape) -> np.ndarray | None:
         """The (α, β) of an optimiser's checkpoints that is drawn over the plane, (K, 2); none by default."""
         return None
+
+    def _surfaces(self, landscapes: Mapping[str, Landscape], values: "Sequence[Value]") -> "Chart":
+        from study.figures.interactive_surfaces import surface_chart
+
+        paths = {label: self.path(landscape) for label, landscape in landscapes.items()}
+        known = {label: path for label, path in paths.items() if path is not None}
+        return surface_chart(landscapes, axis_labels=self.axis_labels, values=values, paths=known)
 
     def _panels(
         self, landscapes: Mapping[str, Landscape], title: str, caption: str, value: "Value"
@@ -266,26 +289,10 @@ class HessianMapDrawing(PlaneDrawing):
         """For each split, panels of the ratio with one scale."""
         return self._panels(landscapes, title, caption, "eigenvalue_ratio")
 
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """Surfaces of the ratio first."""
+        return self._surfaces(landscapes, ("eigenvalue_ratio", "loss", "accuracy"))
+
     def on_page(self, landscape: Landscape) -> dict[str, Any]:
         """The ratio to begin with."""
         return {"first": "eigenvalue_ratio", **super().on_page(landscape)}
-
-
-def _names_at(place: tuple[float, ...], landscapes: Iterable[Landscape]) -> str:
-    """What lies at a place of several landscapes, in words."""
-    names = dict.fromkeys(
-        name
-        for landscape in landscapes
-        for name, point in landscape.points.items()
-        if point.coordinates == place
-    )
-    return " or ".join(names) if len(names) < 3 else "the weights looked at"
-
-
-def by_split(landscape: Landscape, title: str) -> list[tuple[str, str, str]]:
-    """(suffix of the file, split, title) of each split."""
-    several = len(landscape.splits) > 1
-    return [
-        (f".{split}" if place else "", split, f"{title}: {split} split" if several else title)
-        for place, split in enumerate(landscape.splits)
-    ]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from study.kinds.drawing import PlaneDrawing, by_split
+from study.kinds.drawing import PlaneDrawing
+from study.kinds.titles import by_split
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The figures of lines and planes along several draws of their directions, of one run and of several."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from study.analysis.over_directions import DEVIATION, median, replicates, spread
@@ -10,6 +10,8 @@ from study.landscape.result import Landscape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from study.figures.chart import Chart
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ class ReplicatedLineDrawing(LineDrawing):
         """One picture: the curves of all runs, the median of each that has replicates."""
         medians = {label: median(replicates(own)) for label, own in landscapes.items()}
         return super().together(medians, groups, title, _of_several(caption, landscapes, "the median"))
+
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """The curves of all runs, the median of each that has replicates."""
+        medians = {label: median(replicates(own)) for label, own in landscapes.items()}
+        chart = super().chart(medians, entries)
+        return replace(chart, caption=_of_several(chart.caption, landscapes, "the median").strip())
 
     def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
         """The web page of the first replicate."""
@@ -70,6 +78,11 @@ class ReplicatedPlaneDrawing(PlaneDrawing):
     ) -> Mapping[str, "Figure"]:
         """Panels of one scale, of the first replicate of each run."""
         return super().together(landscapes, groups, title, _of_several(caption, landscapes, "the first"))
+
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """Surfaces of the first replicate of each run."""
+        chart = super().chart(landscapes, entries)
+        return replace(chart, caption=_of_several(chart.caption, landscapes, "the first").strip())
 
     def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
         """The web page of the first replicate."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.kinds.drawing import PlaneDrawing, by_split
+from study.kinds.drawing import PlaneDrawing
+from study.kinds.titles import by_split
 from study.landscape.result import Landscape
 
 if TYPE_CHECKING:

@@ -1,0 +1,151 @@
+// Surfaces side by side: one scale for all, one camera, and switches that choose what all of them show.
+"use strict";
+
+const STATUSES = ["not evaluated", "evaluated", "interpolated", "diverged"];
+const CAMERA = { up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: -0.1 }, eye: { x: 1.45, y: 1.45, z: 1.1 } };
+
+/** Where a value is drawn: at itself, or at its decimal logarithm. */
+function placed(value, view) {
+  if (value === null || value === undefined) return null;
+  return view.log ? (value > 0 ? Math.log10(value) : view.floor) : value;
+}
+
+/** What is shown under the pointer at a place of a panel: the run, the coordinates, every value, the status. */
+function facts(data, panel, heading, x, y, values, status) {
+  const lines = [`<b>${literal(panel.label)}</b>`, ...heading.map(literal)];
+  lines.push(`${literal(data.short[0])} = ${figures(x)}, ${literal(data.short[1])} = ${figures(y)}`);
+  for (const fact of data.facts) {
+    if (values[fact.key] !== undefined) {
+      lines.push(`${literal(fact.name)} = ${figures(values[fact.key])}${literal(fact.suffix)}`);
+    }
+  }
+  return [...lines, status].join("<br>");
+}
+
+/** The traces of a panel: the surface, the path on it, special points, and on the floor what has no value. */
+function surfaceTraces(data, panel, which) {
+  const view = data.views[which], own = panel.splits[view.split], { x, y } = panel;
+  const cell = (i, j) => i * y.length + j; // α runs along rows
+  const at = (i, j) => Object.fromEntries(data.facts.map(({ key }) => [key, own[key]?.[cell(i, j)]]));
+  const said = (i, j) => facts(data, panel, [], x[i], y[j], at(i, j), STATUSES[own.status[cell(i, j)]]);
+  const none = { x: [], y: [], z: [], text: [] };
+  x.forEach((a, i) => y.forEach((b, j) => {
+    if (own[view.value][cell(i, j)] !== null) return;
+    none.x.push(a); none.y.push(b); none.z.push(view.range[0]); none.text.push(said(i, j));
+  }));
+  const marks = panel.marks.filter((mark) => placed(mark.values[view.split]?.[view.value], view) !== null);
+  const hover = { hovertemplate: "%{text}<extra></extra>", showlegend: false };
+  const traces = [{
+    type: "surface", x, y,
+    z: y.map((_b, j) => x.map((_a, i) => placed(own[view.value][cell(i, j)], view))),
+    customdata: y.map((_b, j) => x.map((_a, i) => [said(i, j)])),
+    hovertemplate: "%{customdata[0]}<extra></extra>",
+    colorscale: view.colours, cmin: view.range[0], cmax: view.range[1], showscale: false, connectgaps: false,
+    contours: { z: { show: true, usecolormap: true, project: { z: true } } },
+  }, {
+    type: "scatter3d", mode: "markers", ...hover,
+    x: marks.map((mark) => mark.x), y: marks.map((mark) => mark.y),
+    z: marks.map((mark) => placed(mark.values[view.split][view.value], view)),
+    text: marks.map((mark) => facts(data, panel, [mark.name], mark.x, mark.y, mark.values[view.split], "")),
+    marker: {
+      symbol: marks.map((mark) => (mark.star ? "diamond" : "circle")), size: 4, color: "#FFFFFF",
+      line: { color: "#000000", width: 1 },
+    },
+  }, {
+    type: "scatter3d", mode: "markers", ...hover, ...none,
+    marker: { symbol: "x", size: 2, color: "#8C8C8C" },
+  }];
+  if (panel.path) {
+    const line = { color: "#000000", width: 4 };
+    const { x: a, y: b, z } = panel.path;
+    traces.push({ type: "scatter3d", mode: "lines", x: a, y: b, z: z[which], line, hoverinfo: "skip", showlegend: false });
+  }
+  return traces;
+}
+
+function surfaceLayout(data, which, camera) {
+  const view = data.views[which], grid = { gridcolor: "#D5D5D5", zerolinecolor: "#D5D5D5", showspikes: false };
+  const axis = (name, range) => ({ title: { text: literal(name) }, range, nticks: 5, ...grid });
+  return {
+    margin: { l: 0, r: 0, t: 0, b: 0 }, font: WORDS, paper_bgcolor: "rgba(0,0,0,0)",
+    hoverlabel: { align: "left", font: WORDS, bgcolor: "#FFFFFF" },
+    scene: {
+      camera, aspectmode: "manual", aspectratio: { x: 1, y: 1, z: 0.8 },
+      xaxis: axis(data.short[0], data.ranges[0]), yaxis: axis(data.short[1], data.ranges[1]),
+      zaxis: { title: { text: "" }, range: view.range, tickvals: view.ticks, ticktext: view.words, ...grid },
+    },
+  };
+}
+
+/** The colours of all panels, with the numbers they stand for. */
+function colourBar(bar, view) {
+  bar.replaceChildren();
+  add(bar, "span", "", view.title);
+  const scale = add(bar, "div", "colours"), [low, high] = view.range;
+  const stops = view.colours.map(([place, colour]) => `${colour} ${100 * place}%`);
+  scale.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+  view.ticks.forEach((tick, index) => {
+    const place = (tick - low) / (high - low);
+    if (place >= 0 && place <= 1) add(bar.lastChild, "span", "tick", view.words[index]).style.left = `${100 * place}%`;
+  });
+}
+
+function drawSurfaces(box, data) {
+  const switches = add(box, "div", "switches"), bar = add(box, "div", "bar"), grid = add(box, "div", "panels");
+  let which = data.first, camera = CAMERA, asked = null;
+  const plots = data.panels.map((panel) => {
+    const figure = add(grid, "figure", "panel");
+    add(figure, "figcaption", "", panel.label);
+    return Object.assign(add(figure, "div", "scene"), { following: 0 });
+  });
+  const draw = () => plots.forEach((plot, index) => Plotly.react(
+    plot, surfaceTraces(data, data.panels[index], which), surfaceLayout(data, which, camera), PLOTS));
+
+  // One camera: what a reader does to one panel is done to the others, once a frame.
+  const turn = (from, to) => {
+    camera = to;
+    if (asked === null) {
+      requestAnimationFrame(() => {
+        const source = asked;
+        asked = null;
+        for (const plot of plots.filter((each) => each !== source)) {
+          plot.following += 1;
+          Plotly.relayout(plot, { "scene.camera": camera }).then(() => { plot.following -= 1; });
+        }
+      });
+    }
+    asked = from;
+  };
+  const follow = (plot) => {
+    const turned = (said) => { if (!plot.following && said["scene.camera"]) turn(plot, said["scene.camera"]); };
+    plot.on("plotly_relayouting", turned);
+    plot.on("plotly_relayout", turned);
+  };
+
+  const aspects = { value: "name", scale: "scale", split: "split" }, rows = {};
+  const show = () => {
+    const now = data.views[which];
+    for (const [row, key] of Object.entries(aspects)) {
+      rows[row].set(now[key]);
+      rows[row].allow((name) => data.views.some((view) => view[key] === name
+        && (row !== "scale" || (view.split === now.split && view.value === now.value))));
+    }
+    colourBar(bar, now);
+  };
+  for (const [row, key] of Object.entries(aspects)) {
+    const names = [...new Set(data.views.map((view) => view[key]))];
+    rows[row] = choice(switches, row, names, (name) => {
+      const now = data.views[which];
+      const likeness = (view) => Object.values(aspects).filter((other) => view[other] === now[other]).length;
+      const fitting = data.views.filter((view) => view[key] === name);
+      which = data.views.indexOf(fitting.reduce((best, view) => (likeness(view) > likeness(best) ? view : best)));
+      show();
+      draw();
+    });
+  }
+  const back = add(switches, "button", "", "Reset the view");
+  back.type = "button";
+  back.addEventListener("click", () => turn(null, CAMERA));
+  show();
+  whenNear(grid, () => { draw(); plots.forEach(follow); });
+}
