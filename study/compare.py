@@ -154,7 +154,9 @@ def _compare_training(result: Comparison) -> None:
         )
         entries = {members.label(run): [members.entry(run)] for run in drawn}
         chart = training_chart(curves, entries, loss_unit=runs[0].loss_unit)
-        result.charts["training"] = replace(chart, caption=caption, pictures=("training",))
+        result.charts["training"] = replace(
+            chart, caption=f"{caption} {chart.caption}", pictures=("training",)
+        )
 
 
 @dataclass(frozen=True)
@@ -282,5 +284,5 @@ def _compare_between(joined: Sequence[tuple[Pair, Landscape]], result: Compariso
         )
         result.figures["between"] = between_figure(lines, groups, title="Between two minima", caption=caption)
         chart = line_chart(lines, entries, parameter_label="α", panels=groups, error=True)
-        said = f"{caption} A line is shown while both of its ends are."
+        said = f"{caption} {chart.caption} A line is shown while both of its ends are."
         result.charts["between"] = replace(chart, caption=said, pictures=("between",))

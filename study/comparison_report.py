@@ -15,6 +15,7 @@ from study.compare import Comparison
 from study.config_claims import ClaimConfig
 from study.figures.chart import HEADINGS, chart_html, folded_html, legend_html, of_kinds, page_scripts
 from study.figures.export import render
+from study.figures.few_colours import smaller
 from study.figures.style import DPI
 from study.figures.verdicts import verdicts_figure
 from study.figures.web_page import asset, web_page
@@ -67,7 +68,7 @@ def keep_comparison(
             record.remove(old)
     for name, content in files.items():
         record.write(name, content)
-    pictures = {name: files[f"{FOLDER}{name}.png"] for name in figures}
+    pictures = {name: smaller(files[f"{FOLDER}{name}.png"]) for name in figures}
     record.write(PAGE, page(comparison, judged, pictures, title=title, about=about, failed=failed))
     record.log(metrics(judged))
 
@@ -121,14 +122,15 @@ def page(
     groups = means(comparison.groups)
     if len(groups):
         about_seeds = '<p class="quiet">Mean ± standard deviation over seeds.</p>'
-        by_configuration = groups.set_index("").T.rename_axis("configuration").reset_index()
+        by_configuration = groups.set_index("").T.rename_axis(columns=None).reset_index(names="configuration")
         parts += ["<h2>Configurations</h2>", about_seeds, table_html(by_configuration)]
     shown = {name: content for name, content in pictures.items() if name != VERDICTS}
     for kind, own in of_kinds(charts).items():
-        parts += [HEADINGS[kind], legend_html(own) if kind == "curves" else ""]
+        parts += ["<section>", HEADINGS[kind], legend_html(own) if kind == "curves" else ""]
         for name, chart in own.items():
             stills = "".join(_figure(file, shown.pop(file)) for file in chart.pictures if file in shown)
             parts += [f"<h3>{escape(name)}</h3>", chart_html(name, chart), folded_html(stills)]
+        parts.append("</section>")
     for name, content in shown.items():
         parts += [f"<h2>{escape(name)}</h2>", _figure(name, content)]
     if len(comparison.between):

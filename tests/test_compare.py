@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from study import compare as compare_module
 from study import look as look_module
 from study.compare import Comparison, compare, grouped
 from study.compare_runs import compare_runs
@@ -244,6 +245,44 @@ def test_a_figure_that_is_full_takes_the_first_seed_of_each_configuration(
     assert "a figure holds 3" in left[0].reason
 
 
+def test_curves_and_surfaces_are_handed_over_with_their_legend_and_their_pictures(compared: Compare):
+    result = compared(*[(*job, ONE_EPOCH) for job in SQUARE], looks=("line", "contour"))
+    assert {name: own.kind for name, own in result.charts.items()} == {
+        "training": "curves",
+        "line": "curves",
+        "contour": "surfaces",
+        "between": "curves",
+    }
+    lines = result.charts["line"].data["lines"]
+    assert {own["label"]: own["entries"] for own in lines} == {
+        f"batch_size {size}, seed {seed}": [f"batch_size {size}"] for size in (8, 32) for seed in (0, 1)
+    }
+    for own in result.charts["between"].data["lines"]:
+        assert own["entries"] == ["batch_size 8", "batch_size 32"]
+    panels = result.charts["contour"].data["panels"]
+    assert [own["label"] for own in panels] == [own["label"] for own in lines]
+    for run, own in zip(result.members.runs, panels, strict=True):
+        loss = run.landscape("contour").values["train/loss"]
+        assert own["splits"]["train"]["loss"] == pytest.approx(loss.ravel().tolist(), rel=1e-4)
+    assert all(set(own.pictures) <= set(result.figures) for own in result.charts.values())
+
+
+def test_a_page_turns_few_surfaces_and_says_which(compared: Compare, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compare_module, "MOST_SCENES", 2)
+    apart = [(f"landscape.contour.normalization={name}", f"seed={seed}") for name in ("filter", "none")
+             for seed in (0, 1, 2)]  # fmt: skip
+    result = compared(*[(*own, ONE_EPOCH) for own in apart], looks=("contour",))
+    (turned,) = [name for name, own in result.charts.items() if own.kind == "surfaces"]
+    assert turned == "contour"
+    assert len(result.charts["contour"].data["panels"]) == 2
+    assert "2 of 3 runs" in result.charts["contour"].caption
+    said = {own.figure: own.reason for own in result.left_out if own.figure.endswith("to turn")}
+    assert said == {
+        "contour, to turn": "a figure holds 2: the first 2 seeds are drawn",
+        "contour.2, to turn": "a page turns 2 surfaces: it has the picture",
+    }
+
+
 def test_minima_that_cannot_be_joined_are_named(compared: Compare, drawn):
     result = compared(("model.widths=[8]",), ("model.widths=[9]",))
     assert result.between.empty
@@ -324,11 +363,11 @@ def test_a_page_escapes_what_it_shows(compared: Compare):
         [],
         {},
         title="<b>1 & 2</b>",
-        about={"Question": "<script>"},
+        about={"Question": "<script>alert(1)"},
         failed={"abc": "failed: <i>no</i>"},
     )
-    assert "<script>" not in text
-    assert "&lt;script&gt;" in text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
     assert "&lt;b&gt;1 &amp; 2&lt;/b&gt;" in text
     assert "&lt;i&gt;no&lt;/i&gt;" in text
 
@@ -339,6 +378,7 @@ def test_figures_of_an_earlier_comparison_are_removed(
     from study import comparison_report
 
     monkeypatch.setattr(comparison_report, "render", lambda _figure, format: format.encode())
+    monkeypatch.setattr(comparison_report, "smaller", lambda picture: picture)
     record = Record.at(output_dir, "test", COMPARISONS)
     result = compared(("seed=0",), ("seed=1",))
     record.reload()
@@ -361,6 +401,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     from study import comparison_report
 
     monkeypatch.setattr(comparison_report, "render", lambda _figure, format: format.encode())
+    monkeypatch.setattr(comparison_report, "smaller", lambda picture: picture)
 
 
 def test_runs_are_compared_by_the_beginning_of_their_hashes(

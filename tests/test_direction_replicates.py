@@ -19,10 +19,10 @@ from study import run as run_module
 from study.analysis.over_directions import SPREAD, replicates
 from study.closing import print_run
 from study.columns import STATED, columns
-from study.measured import measures_of
 from study.config import StudyConfig
 from study.identity import LATER
 from study.landscape.result import Landscape
+from study.measured import measures_of
 from study.members import Members
 from study.prepare import prepare
 from study.record import Record

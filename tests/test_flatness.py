@@ -12,11 +12,11 @@ from study import flatness
 from study import run as run_module
 from study.analysis.norms import fisher_rao_norm
 from study.build import data_set
-from study.measured import measures_of
 from study.config_measures import MEASURES
 from study.flatness import DEFINITIONS
 from study.landscape.hessian import Objective
 from study.landscape.weights import Weights
+from study.measured import measures_of
 from study.members import Members
 from study.models.mlp import mlp
 from study.record import State

@@ -49,6 +49,7 @@ def swept(drawn: Sweep, monkeypatch: pytest.MonkeyPatch) -> Sweep:
         for name in names:
             monkeypatch.setattr(module, name, lambda *_rest, **_settings: None)
     monkeypatch.setattr(comparison_report, "render", lambda _figure, format: f"a {format}".encode())
+    monkeypatch.setattr(comparison_report, "smaller", lambda picture: picture)
     return drawn
 
 

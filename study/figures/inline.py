@@ -5,6 +5,8 @@ import io
 from matplotlib.figure import Figure
 from PIL import Image
 
+from study.figures.few_colours import smaller
+
 SHOWN = 0.5
 """Width at which a notebook shows a figure, over its pixels: sharp on screens of twice the density."""
 
@@ -19,7 +21,5 @@ class Picture(Figure):
         """The figure as PNG, and the width in pixels at which it is shown; IPython asks for both."""
         from study.figures.export import render  # which needs the style, which makes these figures
 
-        image = Image.open(io.BytesIO(render(self, "png"))).convert("RGB").quantize(KEPT_COLOURS)
-        buffer = io.BytesIO()
-        image.save(buffer, format="png", optimize=True)
-        return buffer.getvalue(), {"width": round(SHOWN * image.width)}
+        png = smaller(render(self, "png"), KEPT_COLOURS)
+        return png, {"width": round(SHOWN * Image.open(io.BytesIO(png)).width)}

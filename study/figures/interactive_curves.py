@@ -18,6 +18,9 @@ from study.landscape.result import NATS, Landscape, Status
 MOST_POINTS = 201
 """Points of a curve that a page shows."""
 
+STROKES = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "dashed and dotted"}
+"""What each stroke is called in words."""
+
 Entries = Mapping[str, Sequence[str]]
 """By the label of a run, the entries of the legend that it belongs to: it is shown while all of them are."""
 
@@ -73,7 +76,8 @@ def line_chart(
         if (places := [place for place in parts if value in lines[place]["values"]])
     ]
     facts = [_fact("loss", "loss", f" {loss_unit}"), _fact(score, score, " %")]
-    return Chart("curves", {"lines": lines, "charts": charts, "facts": facts})
+    data = {"lines": lines, "charts": charts, "facts": facts}
+    return Chart("curves", data, _strokes(splits) if panels else "")
 
 
 def training_chart(curves: Mapping[str, pd.DataFrame], entries: Entries, *, loss_unit: str = NATS) -> Chart:
@@ -111,7 +115,9 @@ def training_chart(curves: Mapping[str, pd.DataFrame], entries: Entries, *, loss
     ]
     suffixes = {"loss": f" {loss_unit}", ERROR: " %"}
     facts = [_fact(row, row.removesuffix(" (%)"), suffixes.get(row, "")) for row in ROWS]
-    return Chart("curves", {"lines": lines, "charts": charts, "facts": facts})
+    drawn = {line["split"] for line in lines}
+    data = {"lines": lines, "charts": charts, "facts": facts}
+    return Chart("curves", data, _strokes([name if name in drawn else "" for name in CURVES]))
 
 
 def _along(part: Landscape, parameter_label: str, score: str) -> dict[str, Any]:
@@ -122,7 +128,9 @@ def _along(part: Landscape, parameter_label: str, score: str) -> dict[str, Any]:
     if np.isfinite(loss.error).any():
         values["loss_error"] = numbers(loss.error[kept])
     if "accuracy" in part.values:
-        scores = Curve.of(part, "accuracy", 100.0).y[kept]
+        curve = Curve.of(part, "accuracy", 100.0)
+        known = dict(zip(curve.x, curve.y, strict=True))  # a special point may have a loss alone
+        scores = np.array([known.get(at, np.nan) for at in loss.x[kept]])
         values[score] = numbers(100.0 - scores if score == "error" else scores)
     codes = np.select(
         [loss.diverged, loss.missing, loss.hollow],
@@ -173,6 +181,12 @@ def _common(parts: Sequence[Landscape]) -> list[dict[str, Any]]:
 def _shown(curve: pd.DataFrame, column: str) -> np.ndarray:
     values = curve[column].to_numpy(dtype=float)
     return 100.0 * (1.0 - values) if column.endswith("accuracy") else values
+
+
+def _strokes(names: Sequence[str]) -> str:
+    """For a caption: which curves have which strokes; nothing where there is but one."""
+    known = [f"{name} {STROKES[dash]}" for name, dash in zip(names, cycle(DASHES), strict=False) if name]
+    return f"{', '.join(known)}.".capitalize() if len(known) > 1 else ""
 
 
 def _fact(key: str, name: str, suffix: str) -> dict[str, str]:

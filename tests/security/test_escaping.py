@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -18,6 +19,8 @@ from study.comparison_report import page
 from study.config_claims import ClaimConfig
 from study.figures.contour import contour_figure
 from study.figures.interactive import interactive_page
+from study.figures.interactive_curves import line_chart
+from study.figures.interactive_surfaces import surface_chart
 from study.figures.line import line_figure
 from study.figures.measures import measures_figure
 from study.figures.surface import surface_figure
@@ -151,7 +154,12 @@ def comparison(words: str) -> SimpleNamespace:
     })
     members = SimpleNamespace(keys=(words,), seeds=(words,), runs=[1])
     left_out = [LeftOut(words, words, words)]
-    return SimpleNamespace(members=members, runs=table, groups=groups, between=table, left_out=left_out)
+    curves = line_chart({words: landscape(words, 1)}, {words: [words]}, parameter_label=words)
+    surfaces = surface_chart({words: landscape(words, 2)}, axis_labels={"alpha": words, "beta": words})
+    charts = {f"{words} 1": replace(curves, caption=words, pictures=(words,)), f"{words} 2": surfaces}
+    return SimpleNamespace(
+        members=members, runs=table, groups=groups, between=table, left_out=left_out, charts=charts
+    )
 
 
 def test_the_page_of_a_comparison(words):

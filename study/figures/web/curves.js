@@ -93,7 +93,8 @@ function curveLayout(data, chart, along, log) {
     margin: { l: 60, r: 12, t: 26, b: 44 },
     xaxis: { title: { text: literal(along), standoff: 6 }, ...GRID, zeroline: false },
     yaxis: {
-      title: { text: literal(chart.unit), standoff: 4 }, type: log ? "log" : "linear", exponentformat: "power",
+      title: { text: literal(chart.unit), standoff: 4 }, type: log ? "log" : "linear",
+      ...(log ? { tickformat: "~g" } : { exponentformat: "power" }),
       automargin: true, ...(range ? { range } : {}), ...GRID,
     },
     shapes: chart.marks.map((mark) => ({ ...rule, x0: mark.at, x1: mark.at })),

@@ -2,7 +2,7 @@
 "use strict";
 
 const STATUSES = ["not evaluated", "evaluated", "interpolated", "diverged"];
-const CAMERA = { up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: -0.1 }, eye: { x: 1.45, y: 1.45, z: 1.1 } };
+const CAMERA = { up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: -0.1 }, eye: { x: 1.3, y: 1.3, z: 1.45 } };
 
 /** Where a value is drawn: at itself, or at its decimal logarithm. */
 function placed(value, view) {
@@ -41,7 +41,7 @@ function surfaceTraces(data, panel, which) {
     customdata: y.map((_b, j) => x.map((_a, i) => [said(i, j)])),
     hovertemplate: "%{customdata[0]}<extra></extra>",
     colorscale: view.colours, cmin: view.range[0], cmax: view.range[1], showscale: false, connectgaps: false,
-    contours: { z: { show: true, usecolormap: true, project: { z: true } } },
+    contours: { z: { show: none.x.length === 0, usecolormap: true, project: { z: true } } }, // slow about holes
   }, {
     type: "scatter3d", mode: "markers", ...hover,
     x: marks.map((mark) => mark.x), y: marks.map((mark) => mark.y),
