@@ -179,10 +179,14 @@ def means(groups: pd.DataFrame) -> pd.DataFrame:
     for _place, row in groups.iterrows():
         header = f"{row['configuration']} (n = {row['runs']})"
         shown[header] = [
-            f"{number(row[f'{name} mean'])}" + (f" ± {row[f'{name} std']:.2g}" if row["runs"] > 1 else "")
-            for name in names
+            _mean(row[f"{name} mean"], row[f"{name} std"] if row["runs"] > 1 else None) for name in names
         ]
     return pd.DataFrame({"": names, **shown})
+
+
+def _mean(value: float, deviation: float | None) -> str:
+    """A mean in words, with its deviation if it has one; a blank for none."""
+    return number(value) if deviation is None or value != value else f"{number(value)} ± {deviation:.2g}"
 
 
 def _left_out(left_out: list[LeftOut]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,35 @@ def test_a_picture_within_a_page_is_smaller_and_looks_the_same():
     before, after = (np.asarray(Image.open(io.BytesIO(own)).convert("RGB"), float) for own in (png, few))
     assert before.shape == after.shape
     assert np.abs(before - after).mean() < 1.0  # of 255
+
+
+def test_a_page_of_nine_runs_with_planes_of_25_by_25_is_of_a_sensible_size():
+    from types import SimpleNamespace
+
+    from study.comparison_report import page
+
+    square = np.linspace(-1.0, 1.0, 25)
+    runs = {f"seed {seed}": plane(1.0 + seed, square, square, ("train", "test")) for seed in range(9)}
+    figure = contour_panels(runs, split="train", title="t", caption="c", x_label="α", y_label="β")
+    chart = replace(surface_chart({label: runs[label] for label in [*runs][:8]}), pictures=("contour",))
+    picture = smaller(render(figure, "png"))
+    frame = pd.DataFrame({"run": [*runs]})
+    found = page(
+        SimpleNamespace(
+            members=SimpleNamespace(keys=(), seeds=("seed",), runs=[*runs]),
+            runs=frame,
+            groups=pd.DataFrame(),
+            between=pd.DataFrame(),
+            left_out=[],
+            charts={"contour": chart},
+        ),
+        [],
+        {"contour": picture, **{f"of measures {place}": picture for place in range(4)}},
+        title="",
+        about={},
+        failed={},
+    )
+    assert len(found.encode()) < 8e6
 
 
 def test_scripts_and_styles_are_part_of_the_package():
