@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple, get_args, get_origin
 
 from study.config_claims import ClaimConfig
-from study.keys import Rule, walk
+from study.keys import LARGEST_SEED, Rule, walk
 from study.paths import root
 from study.resolve import composed, typed
 
@@ -18,6 +19,7 @@ GROUPS = (
     "optimizer",
     "training",
     "training/schedule",
+    "training/averaging",
     "landscape",
     "curvature",
     "measures",
@@ -34,36 +36,85 @@ NEEDED = {
     "landscape=[three_points]": ("landscape.three_points.second", "landscape.three_points.third"),
 }
 TOP = ("seed", "checkpoint", "rescale", "reuse", "output_dir", "evaluation", "comparison")
-Entry = tuple[str, str, bool]  # default, meaning with rule, whether it is a section
+ONE = {int: "whole number", float: "number", str: "text", bool: "true or false", dict: "keys with values"}
+MANY = {int: "list of whole numbers", float: "list of numbers", str: "list of words"}
+
+
+class Entry(NamedTuple):
+    """What the reference says of a key.
+
+    Attributes:
+        default: as YAML has it.
+        meaning: in words.
+        rule: what its values must obey besides their type, in words, or nothing.
+        values: their type and that rule, in words.
+        section: whether it holds keys itself.
+    """
+
+    default: str
+    meaning: str
+    rule: str
+    values: str
+    section: bool
+
+    @property
+    def said(self) -> str:
+        """Meaning and rule."""
+        return f"{self.meaning} ({self.rule})" if self.rule else self.meaning
 
 
 def reference() -> str:
     """Every key of every choice: default, meaning and rule; Markdown."""
     lines = []
     for group in GROUPS:
-        choices = sorted(file.stem for file in (root() / "conf" / group).glob("*.yaml"))
-        lines += [f"**`{group}`**: {', '.join(f'`{choice}`' for choice in choices)}", ""]
-        lines += [*_table(group, {choice: dict(_own_keys(group, choice)) for choice in choices}), ""]
-    top = {name: entry for name, entry in _keys([]).items() if name.split(".")[0] in TOP and not entry[2]}
-    claim = {own.name: _entry(own, own.default) for own in fields(ClaimConfig)}
+        held = keys_of(group)
+        lines += [f"**`{group}`**: {', '.join(f'`{choice}`' for choice in held)}", ""]
+        lines += [*_table(group, held), ""]
     return "\n".join([
         *lines,
-        *("**Beside the groups**", "", *_table("", {"": top}), ""),
-        *("**A claim of a study**", "", *_table("claims.NAME", {"": claim})),
+        *("**Beside the groups**", "", *_table("", {"": keys_beside()}), ""),
+        *("**A claim of a study**", "", *_table("claims.NAME", {"": keys_of_claims()})),
     ])
+
+
+def keys_of(group: str) -> dict[str, dict[str, Entry]]:
+    """The keys of every choice of a group, by choice and by their names within the group."""
+    choices = sorted(file.stem for file in (root() / "conf" / group).glob("*.yaml"))
+    return {choice: dict(_own_keys(group, choice)) for choice in choices}
+
+
+def keys_beside() -> dict[str, Entry]:
+    """The keys that are in no group."""
+    return {
+        name: entry for name, entry in _keys([]).items() if name.split(".")[0] in TOP and not entry.section
+    }
+
+
+def keys_of_claims() -> dict[str, Entry]:
+    """The keys of a claim."""
+    return {own.name: _entry(own, own.default) for own in fields(ClaimConfig)}
+
+
+def prefix(group: str) -> str:
+    """What stands before the names of a group's keys on the command line."""
+    return "landscape.NAME." if group == "landscape" else f"{group.replace('/', '.')}." if group else ""
 
 
 def _own_keys(group: str, choice: str) -> Iterator[tuple[str, Entry]]:
     """The keys that a choice sets, without those of a group within its group."""
-    section = group.replace("/", ".")
     override = f"{group}=[{choice}]" if group == "landscape" else f"{group}={choice}"
-    prefix = f"landscape.{choice}." if group == "landscape" else f"{section}."
+    start = prefix(group).replace("NAME", choice)
     nested = [other for other in GROUPS if other.startswith(f"{group}/")]
     given = [f"{key}='{GIVEN}/{place}'" for place, key in enumerate(NEEDED.get(override, ()))]
     for name, entry in _keys([override, *given]).items():
         inner = any(name.startswith(f"{other.replace('/', '.')}.") for other in nested)
-        if name.startswith(prefix) and not inner and not entry[2] and not name.endswith((".name", ".kind")):
-            yield name.removeprefix(prefix), entry
+        if (
+            name.startswith(start)
+            and not inner
+            and not entry.section
+            and not name.endswith((".name", ".kind"))
+        ):
+            yield name.removeprefix(start), entry
 
 
 def _keys(overrides: list[str]) -> dict[str, Entry]:
@@ -73,27 +124,44 @@ def _keys(overrides: list[str]) -> dict[str, Entry]:
     for name, own, value in walk(config):
         if own is None:
             continue
-        default, meaning, section = _entry(own, value)
-        default = default.replace(here, "outputs").replace("OUTPUT_DIR", "outputs")
-        found[name] = (default, meaning, section or name in {"landscape", "claims"})
+        entry = _entry(own, value)
+        found[name] = entry._replace(
+            default=entry.default.replace(here, "outputs").replace("OUTPUT_DIR", "outputs"),
+            section=entry.section or name in {"landscape", "claims"},
+        )
     return found
 
 
 def _entry(own: Field[Any], value: Any) -> Entry:
     rule: Rule = own.metadata["rule"]
-    words = f" ({rule.words()})" if rule.words() else ""
-    return _shown(value), own.metadata["meaning"] + words, is_dataclass(value)
+    words = rule.words().replace(str(LARGEST_SEED), "2⁶³ − 1")
+    between = " " if rule.choices else ", "
+    values = between.join(word for word in (_type_in_words(own.type, bool(rule.choices)), words) if word)
+    if NoneType in get_args(own.type):
+        values += "; or null"
+    return Entry(_shown(value), own.metadata["meaning"], rule.words(), values, is_dataclass(value))
+
+
+def _type_in_words(own: Any, chosen: bool) -> str:
+    """A key's type: `whole number`, `list of numbers`; what is chosen from a few words has none to name."""
+    known = [part for part in get_args(own) if part is not NoneType]
+    if get_origin(own) is list:
+        return "list, each" if chosen else MANY[known[0]]
+    if get_origin(own) is dict:
+        return ONE[dict]
+    if known:
+        return _type_in_words(known[0], chosen)
+    return "" if chosen else ONE.get(own, "")
 
 
 def _table(group: str, by_choice: dict[str, dict[str, Entry]]) -> list[str]:
     names = list(dict.fromkeys(name for keys in by_choice.values() for name in keys))
     if not names:
         return ["No keys of its own."]
-    prefix = "landscape.NAME." if group == "landscape" else f"{group.replace('/', '.')}." if group else ""
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
     for name in names:
         holders = {choice: keys[name] for choice, keys in by_choice.items() if name in keys}
-        defaults = {choice: entry[0] for choice, entry in holders.items()}
+        defaults = {choice: entry.default for choice, entry in holders.items()}
         everywhere, same = len(holders) == len(by_choice), len(set(defaults.values())) == 1
         if same:
             default = f"`{next(iter(defaults.values()))}`" + (
@@ -101,7 +169,7 @@ def _table(group: str, by_choice: dict[str, dict[str, Entry]]) -> list[str]:
             )
         else:
             default = ", ".join(f"`{value}` ({choice})" for choice, value in defaults.items())
-        rows.append(f"| `{prefix}{name}` | {default} | {_meaning(holders)} |")
+        rows.append(f"| `{prefix(group)}{name}` | {default} | {_meaning(holders)} |")
     return rows
 
 
@@ -109,7 +177,7 @@ def _meaning(holders: dict[str, Entry]) -> str:
     """What a key means; where its choices do not agree, what it means to which."""
     meanings: dict[str, list[str]] = {}
     for choice, entry in holders.items():
-        meanings.setdefault(entry[1], []).append(choice)
+        meanings.setdefault(entry.said, []).append(choice)
     if len(meanings) == 1:
         return next(iter(meanings))
     return "; ".join(f"{', '.join(choices)}: {meaning}" for meaning, choices in meanings.items())
@@ -120,6 +188,8 @@ def _shown(value: Any) -> str:
         return "null"
     if str(value).startswith(GIVEN):
         return "???"
+    if isinstance(value, list):  # as the command line takes it
+        return f"[{', '.join(map(_shown, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from study.analysis.verdicts import Outcome
 from study.claims import in_words
 from study.comparison_report import FOLDER, VERDICTS, kept_verdicts, means, read_verdicts
 from study.multirun import jobs_of
@@ -17,12 +18,24 @@ from study.studies import Study, at_paper_scale, studies
 
 BEGIN, END = "<!-- verdicts: begin (make pages) -->", "<!-- verdicts: end -->"
 PAGES = Path("docs", "studies")
+INDEX = PAGES / "index.md"
 REMARKS = "remarks.md"  # beside a page's figures: what people add to it
 SKIPPED = ("training", "test_error", "measures")
 """Figures of a comparison that a page leaves to the report."""
 
 ELSEWHERE = ("data.root=", "output_dir=", "tracking", "hydra/launcher=", "hydra.launcher.")
 """Overrides that say where a study runs, and change nothing of what comes out."""
+
+INDEX_HEAD = """\
+# Studies
+
+<!-- make pages writes this page -->
+
+`study reproduce NAME` tests what a paper has claimed, at a small scale: in minutes on two cores, on the
+bundled digits or a part of MNIST. Each claim was stated, with the smallest effect that would matter, before
+anything was run. Of {claims} claims of {studies} studies: {counted}. [The study of the source
+text](../blog_2021.md) shows its figures one by one.
+"""
 
 WIDTH = 1600  # pixels of a figure's longer side
 COLOURS = 128
@@ -81,6 +94,32 @@ def summary(verdicts: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join(_table(pd.DataFrame(rows)))
 
 
+def index(verdicts: Mapping[str, pd.DataFrame]) -> str:
+    """The page that leads to those of the studies, Markdown: the question, source and verdicts of each.
+
+    Args:
+        verdicts: the table of each study, by its name; see `claims.table`.
+    """
+    known = {study.name: study for study in studies()}
+    rows = []
+    for name, table in verdicts.items():
+        counts = table["outcome"].value_counts()
+        rows.append({
+            "study": f"[`{name}`]({name}.md)",
+            "question": _words(known[name].question),
+            "source": _words(known[name].source),
+            **{outcome: counts.get(outcome, 0) for outcome in map(str, Outcome)},
+        })
+    frame = pd.DataFrame(rows)
+    total = {outcome: int(frame[outcome].sum()) for outcome in map(str, Outcome)}
+    counted = ", ".join(f"{count} {outcome}" for outcome, count in total.items())
+    return "\n".join([
+        INDEX_HEAD.format(studies=len(rows), claims=sum(total.values()), counted=counted),
+        *_table(frame),
+        "",
+    ])
+
+
 def finished(output_dir: str) -> dict[str, tuple[Study, Record]]:
     """The studies with claims that are finished in a folder as their files have them, by name."""
     known = {study.name: study for study in studies()}
@@ -109,10 +148,11 @@ def write(folder: Path, ready: Mapping[str, tuple[Study, Record]]) -> None:
         for old in own.glob("*.png"):
             old.unlink()
         for figure in figures(record):
-            (own / f"{figure}.png").write_bytes(_smaller(record.read(f"{FOLDER}{figure}.png")))
+            (own / f"{figure}.png").write_bytes(smaller(record.read(f"{FOLDER}{figure}.png")))
         (own / f"{VERDICTS}.csv").write_bytes(record.read(f"{FOLDER}{VERDICTS}.csv"))
         remarks = (own / REMARKS).read_text() if (own / REMARKS).is_file() else ""
         (folder / PAGES / f"{name}.md").write_text(page(study, record, remarks))
+    (folder / INDEX).write_text(index(kept(folder)))
     readme = folder / "README.md"
     before, rest = readme.read_text().split(BEGIN)
     readme.write_text(f"{before}{BEGIN}\n{summary(kept(folder))}\n{END}{rest.split(END)[1]}")
@@ -122,6 +162,20 @@ def kept(folder: Path) -> dict[str, pd.DataFrame]:
     """The tables of verdicts that lie beside the pages, by study."""
     files = sorted((folder / PAGES).glob(f"*/{VERDICTS}.csv"))
     return {file.parent.name: read_verdicts(file) for file in files}
+
+
+def smaller(png: bytes, width: int = WIDTH) -> bytes:
+    """A figure at the size of a page, in few colours.
+
+    Args:
+        png: the figure.
+        width: pixels of its longer side, at most.
+    """
+    image = Image.open(BytesIO(png)).convert("RGB")
+    image.thumbnail((width, 4 * width))
+    out = BytesIO()
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    return out.getvalue()
 
 
 def _csv(record: Record, name: str) -> pd.DataFrame:
@@ -150,15 +204,6 @@ def _picture(study: Study, name: str) -> str:
 def _words(text: str) -> str:
     """A statement, which may hold code but no link."""
     return text.replace("](", "]\\(")
-
-
-def _smaller(png: bytes) -> bytes:
-    """A figure at the size of a page, in few colours."""
-    image = Image.open(BytesIO(png)).convert("RGB")
-    image.thumbnail((WIDTH, 4 * WIDTH))
-    out = BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(out, "png", optimize=True)
-    return out.getvalue()
 
 
 def _table(frame: pd.DataFrame) -> list[str]:
