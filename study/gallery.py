@@ -1,20 +1,25 @@
 """The gallery in `docs`: a picture of each kind, with the command that made it, from real runs."""
 
+import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from study.landscape.allocator import keep_freed_memory
+from study.multirun import Multirun
 from study.paths import root
 from study.prepare import prepare
 from study.record import Record
-from study.resolve import composed, typed
+from study.resolve import resolved
+from study.run import run
 from study.study_pages import smaller
 from study.sweep import sweep
 
 PAGE, PICTURES = Path("docs", "gallery.md"), Path("docs", "gallery")
+RUNS = PICTURES / "runs.json"  # hash and numbers of each entry, which the page shows
 WIDTH = 1100  # pixels of a picture's longer side
 
 HEAD = """\
@@ -38,6 +43,7 @@ class Entry:
         see: what there is to see, in a sentence or two.
         command: as a user types it.
         pictures: files of the record.
+        numbers: metrics of the run, shown below them.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Entry:
     see: str
     command: str
     pictures: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[str]:
@@ -71,6 +78,11 @@ ENTRIES = (
             "landscapes/contour.png",
             "landscapes/contour.surface.png",
         ),
+        (
+            "interpolation/train/largest_rise",
+            "contour/train/basin_width",
+            "contour/train/path_share",
+        ),
     ),
     Entry(
         "trajectory",
@@ -78,14 +90,19 @@ ENTRIES = (
         "The path of training on the plane of its own first two principal components; beside it how far "
         "each checkpoint lies from that plane, and how its loss differs from the one that is drawn under "
         "it.",
-        "study landscape=trajectory",
+        f"study {MLP} landscape=trajectory",
         ("landscapes/trajectory.png", "landscapes/trajectory.path.png"),
+        (
+            "trajectory/train/explained_about_solution",
+            "trajectory/train/random_walk_about_solution",
+            "trajectory/train/largest_projection_gap",
+        ),
     ),
     Entry(
         "three_points",
         "Three solutions on one plane",
         "Three seeds of one network reach three basins; between any two of them the plane rises.",
-        f"study landscape=three_points landscape.three_points.second={OTHER} "
+        f"study {MLP} landscape=three_points landscape.three_points.second={OTHER} "
         "landscape.three_points.third=seed+2000",
         ("landscapes/three_points.png", "landscapes/three_points.surface.png"),
     ),
@@ -97,6 +114,10 @@ ENTRIES = (
         f"study {MLP} model.widths=[512,512] landscape=minima landscape.minima.end={OTHER} "
         f"+landscape@landscape.aligned=minima landscape.aligned.end={OTHER} landscape.aligned.align=true",
         ("landscapes/minima.png", "landscapes/aligned.png"),
+        (
+            "minima/train/barrier",
+            "aligned/train/barrier",
+        ),
     ),
     Entry(
         "curve",
@@ -105,6 +126,10 @@ ENTRIES = (
         "line is drawn with it.",
         f"study {MLP} landscape=curve landscape.curve.end={OTHER}",
         ("landscapes/curve.png",),
+        (
+            "curve/train/straight_barrier",
+            "curve/train/barrier_from_mean",
+        ),
     ),
     Entry(
         "batch_statistics",
@@ -117,14 +142,23 @@ ENTRIES = (
         f"+landscape@landscape.frozen=minima landscape.frozen.end={OTHER} "
         "landscape.frozen.batch_statistics=frozen",
         ("landscapes/minima.png", "landscapes/interpolated.png", "landscapes/frozen.png"),
+        (
+            "minima/train/barrier",
+            "interpolated/train/barrier",
+            "frozen/train/barrier",
+        ),
     ),
     Entry(
         "replicates",
         "One direction is one draw",
         "Eight random directions through one solution, and their median: what differs from curve to curve"
         " says nothing about the solution.",
-        "study landscape=line landscape.line.replicates=8",
+        f"study {MLP} landscape=line landscape.line.replicates=8",
         ("landscapes/line.png",),
+        (
+            "line/train/basin_width",
+            "line/train/basin_width_standard_deviation",
+        ),
     ),
     Entry(
         "hessian_plane",
@@ -133,6 +167,10 @@ ENTRIES = (
         " predict.",
         f"study {MLP} landscape=hessian_plane",
         ("landscapes/hessian_plane.png",),
+        (
+            "hessian_plane/train/eigenvalue_alpha",
+            "hessian_plane/train/curvature_alpha",
+        ),
     ),
     Entry(
         "hessian_map",
@@ -141,6 +179,10 @@ ENTRIES = (
         "loss is nearly convex in all of weight space, not on the plane alone.",
         f"study {MLP} landscape=hessian_map",
         ("landscapes/hessian_map.png",),
+        (
+            "hessian_map/train/eigenvalue_ratio",
+            "hessian_map/train/largest_ratio",
+        ),
     ),
     Entry(
         "spectrum",
@@ -149,6 +191,10 @@ ENTRIES = (
         "zero, and a few large eigenvalues.",
         f"study {MLP} curvature=spectrum landscape=[]",
         ("curvature.png",),
+        (
+            "curvature/top_eigenvalue",
+            "curvature/smallest_eigenvalue",
+        ),
     ),
     Entry(
         "batch_size",
@@ -162,33 +208,44 @@ ENTRIES = (
 """What the gallery shows, in its order. Another kind is one more entry."""
 
 
-def page(hashes: Mapping[str, str]) -> str:
+def page(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """The page of the gallery, Markdown.
 
     Args:
-        hashes: of the run or the sweep of each entry, by its name.
+        runs: of each entry, by its name, the hash and the numbers; see `about`.
     """
     lines = [HEAD]
     for entry in ENTRIES:
+        own = runs[entry.name]
         lines += [f"## {entry.title}", "", entry.see, "", '<div class="beside" markdown>', ""]
         for file in entry.files:
             lines += [f"![{file.stem}]({file.relative_to(PAGE.parent).as_posix()})", ""]
-        what = "Sweep" if "-m" in entry.words else "Run"
-        lines += ["</div>", "", "```", entry.command, "```", "", f"{what} `{hashes[entry.name]}`.", ""]
+        lines += ["</div>", "", "```", entry.command, "```", ""]
+        said = [f"{'Sweep' if '-m' in entry.words else 'Run'} `{own['hash']}`"]
+        said += [f"`{name}` {value:.4g}" for name, value in own["numbers"].items()]
+        lines += [f"{'; '.join(said)}.", ""]
     return "\n".join(lines)
+
+
+def about(entry: Entry, record: Record) -> dict[str, Any]:
+    """What the page says of an entry's run: its hash, and the numbers that are shown."""
+    values = record.latest() if entry.numbers else {}
+    return {"hash": record.config_hash, "numbers": {name: values[name] for name in entry.numbers}}
 
 
 def made(entry: Entry, output_dir: str) -> Record:
     """The record of an entry's run or sweep, which is made unless it is finished.
 
-    Raises:
-        CalledProcessError: if its command fails.
+    Args:
+        entry: of the gallery.
+        output_dir: the folder that the record lies in.
     """
-    words = [*entry.words, f"output_dir={output_dir}"]
-    if "-m" in words:
-        return sweep([word for word in words if word != "-m"]).record
-    subprocess.run([sys.executable, "-m", "study", *words], check=True)
-    return prepare(typed(composed(words), words), {}).record
+    words = [*(word for word in entry.words if word != "-m"), f"output_dir={output_dir}", "tracking=none"]
+    if "-m" in entry.words:
+        return sweep(words).record
+    with Multirun.open(words) as jobs:
+        (only,) = jobs.combinations
+        return run(prepare(*resolved(*only.compose()))).record
 
 
 def write(folder: Path, records: Mapping[str, Record]) -> None:
@@ -205,12 +262,15 @@ def write(folder: Path, records: Mapping[str, Record]) -> None:
         for own, file in zip(entry.pictures, entry.files, strict=True):
             picture = records[entry.name].read(own)
             (folder / file).write_bytes(smaller(picture, WIDTH) if file.suffix == ".png" else picture)
-    (folder / PAGE).write_text(page({name: record.config_hash for name, record in records.items()}))
+    runs = {entry.name: about(entry, records[entry.name]) for entry in ENTRIES}
+    (folder / RUNS).write_text(json.dumps(runs, indent=1) + "\n")
+    (folder / PAGE).write_text(page(runs))
 
 
 def main(arguments: Sequence[str]) -> None:
     """Make what is not made yet in the folder that the command line names, and write the page."""
     (output_dir,) = arguments
+    keep_freed_memory()
     write(root(), {entry.name: made(entry, output_dir) for entry in ENTRIES})
     print(f"written: {PAGE}")
 

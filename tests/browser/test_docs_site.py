@@ -155,14 +155,15 @@ def test_pages_fit_their_window_and_ask_for_nothing(address: str, watch, width: 
     )
 
 
-def test_the_search_works_without_a_network(address: str, watch):
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_the_search_works_without_a_network(site: Path, address: str, watch, from_disk: bool):
     watched = watch()
-    watched.page.goto(f"{address}/index.html")
+    home = site.as_uri() if from_disk else address
+    watched.page.goto(f"{home}/index.html")
+    watched.page.get_by_text("Type to start searching").wait_for(state="attached", timeout=20_000)
     watched.page.locator("input[name=query]").fill("basin_width")
     found = watched.page.locator(".md-search-result__item a").first
     found.wait_for(timeout=20_000)
-    assert "html" in (found.get_attribute("href") or "")
+    assert ".html" in (found.get_attribute("href") or "")
     assert not watched.errors
-    assert all(
-        asked.startswith(address) or asked.startswith(("data:", "blob:")) for asked in watched.requests
-    )
+    assert all(asked.startswith((home, "data:", "blob:")) for asked in watched.requests)
