@@ -21,6 +21,7 @@ from study.sweep import sweep
 PAGE, PICTURES = Path("docs", "gallery.md"), Path("docs", "gallery")
 RUNS = PICTURES / "runs.json"  # hash and numbers of each entry, which the page shows
 WIDTH = 1100  # pixels of a picture's longer side
+LINE = 80  # characters of a command's line
 
 HEAD = """\
 # Gallery
@@ -42,8 +43,9 @@ class Entry:
         title: its heading.
         see: what there is to see, in a sentence or two.
         command: as a user types it.
-        pictures: files of the record.
+        pictures: files of the record, shown beside each other.
         numbers: metrics of the run, shown below them.
+        wide: further files of the record, each shown over the whole width.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Entry:
     command: str
     pictures: tuple[str, ...]
     numbers: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[str]:
@@ -61,7 +64,18 @@ class Entry:
     @property
     def files(self) -> list[Path]:
         """The pictures, as the page has them."""
-        return [PICTURES / f"{self.name}.{Path(own).name}" for own in self.pictures]
+        return [PICTURES / f"{self.name}.{Path(own).name}" for own in (*self.pictures, *self.wide)]
+
+    @property
+    def lines(self) -> str:
+        """The command on lines of a page's width."""
+        lines = [""]
+        for word in self.command.split():
+            if len(f"{lines[-1]} {word}") > LINE:
+                lines.append(word)
+            else:
+                lines[-1] = f"{lines[-1]} {word}".strip()
+        return " \\\n    ".join(lines)
 
 
 MLP = "model=mlp data=small_digits"
@@ -91,12 +105,13 @@ ENTRIES = (
         "each checkpoint lies from that plane, and how its loss differs from the one that is drawn under "
         "it.",
         f"study {MLP} landscape=trajectory",
-        ("landscapes/trajectory.png", "landscapes/trajectory.path.png"),
+        ("landscapes/trajectory.png", "landscapes/trajectory.surface.png"),
         (
             "trajectory/train/explained_about_solution",
             "trajectory/train/random_walk_about_solution",
             "trajectory/train/largest_projection_gap",
         ),
+        ("landscapes/trajectory.path.png",),
     ),
     Entry(
         "three_points",
@@ -202,7 +217,8 @@ ENTRIES = (
         "Planes side by side with one set of levels and one scale, lines between the solutions, and what "
         "training did meanwhile.",
         f"study -m {MLP} training.batch_size=16,256 seed=0,1,2 landscape=[interpolation,contour]",
-        ("comparison/contour.png", "comparison/between.png", "comparison/training.png"),
+        ("comparison/between.png", "comparison/training.png"),
+        wide=("comparison/contour.png",),
     ),
 )
 """What the gallery shows, in its order. Another kind is one more entry."""
@@ -218,9 +234,9 @@ def page(runs: Mapping[str, Mapping[str, Any]]) -> str:
     for entry in ENTRIES:
         own = runs[entry.name]
         lines += [f"## {entry.title}", "", entry.see, "", '<div class="beside" markdown>', ""]
-        for file in entry.files:
-            lines += [f"![{file.stem}]({file.relative_to(PAGE.parent).as_posix()})", ""]
-        lines += ["</div>", "", "```", entry.command, "```", ""]
+        beside, below = entry.files[: len(entry.pictures)], entry.files[len(entry.pictures) :]
+        lines += [_picture(file) for file in beside]
+        lines += ["</div>", "", *map(_picture, below), "```", entry.lines, "```", ""]
         said = [f"{'Sweep' if '-m' in entry.words else 'Run'} `{own['hash']}`"]
         said += [f"`{name}` {value:.4g}" for name, value in own["numbers"].items()]
         lines += [f"{'; '.join(said)}.", ""]
@@ -231,6 +247,10 @@ def about(entry: Entry, record: Record) -> dict[str, Any]:
     """What the page says of an entry's run: its hash, and the numbers that are shown."""
     values = record.latest() if entry.numbers else {}
     return {"hash": record.config_hash, "numbers": {name: values[name] for name in entry.numbers}}
+
+
+def _picture(file: Path) -> str:
+    return f"![{file.stem}]({file.relative_to(PAGE.parent).as_posix()})\n"
 
 
 def made(entry: Entry, output_dir: str) -> Record:
@@ -259,7 +279,7 @@ def write(folder: Path, records: Mapping[str, Record]) -> None:
     for old in (folder / PICTURES).iterdir():
         old.unlink()
     for entry in ENTRIES:
-        for own, file in zip(entry.pictures, entry.files, strict=True):
+        for own, file in zip((*entry.pictures, *entry.wide), entry.files, strict=True):
             picture = records[entry.name].read(own)
             (folder / file).write_bytes(smaller(picture, WIDTH) if file.suffix == ".png" else picture)
     runs = {entry.name: about(entry, records[entry.name]) for entry in ENTRIES}
