@@ -16,6 +16,7 @@ from PIL import Image
 from study.figures.contour import check_plane, contour_figure, draw_colour_bar, draw_plane
 from study.figures.few import evenly
 from study.figures.film import FINER, WIDTH_OF_GIF, Film
+from study.figures.layout import layout
 from study.figures.marks import marks
 from study.figures.path import check_path
 from study.figures.quantity import quantity
@@ -23,7 +24,6 @@ from study.figures.style import (
     COLOURS,
     GREEK,
     PAD,
-    TITLE_SIZE,
     Manner,
     compose,
     new_figure,
@@ -269,7 +269,7 @@ def _frames(
             artist.set_visible(True)
         for frame, (update, said) in enumerate(words.items()):
             draw(frame)
-            head.set_text(wrap(figure, f"{title}\n{said}", size=TITLE_SIZE, width=room))
+            head.set_text(wrap(figure, f"{title}\n{said}", size=layout().title_size, width=room))
             if moving:
                 canvas.restore_region(below)
                 for artist in above:
