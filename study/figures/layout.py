@@ -8,6 +8,9 @@ from dataclasses import dataclass
 WIDTH = 3.5
 """Width of a picture by default, in inches: one column of a two-column paper."""
 
+LABEL_SIZE = 9.0
+"""Font size of the labels of axes by default, in points."""
+
 PANEL = 1.6
 """Inches that a panel takes at least, with what it has of labels."""
 
@@ -29,7 +32,7 @@ class Layout:
     width: float = WIDTH
     wide: float = 7.2
     title_size: float = 9.0
-    label_size: float = 9.0
+    label_size: float = LABEL_SIZE
     small_size: float = 7.5
     smallest_size: float = 6.5
     words: bool = True

@@ -213,7 +213,7 @@ def compose(
     rows = {place.rowspan.start for axes in figure.axes if (place := axes.get_subplotspec()) is not None}
     top, above, middle, below = (_height(figure, artist) for artist in (alarm, head, key, foot))
 
-    def arrange(inches: float) -> tuple[float, float, float, float]:
+    def arrange(inches: float, before: float = 0.0, after: float = 0.0) -> tuple[float, float, float, float]:
         height = inches + top + above + middle + below + 2 * PAD
         figure.set_figheight(height)
         if alarm is not None:
@@ -224,7 +224,8 @@ def compose(
             foot.set(position=(left, PAD / height), verticalalignment="bottom")
         if key is not None:
             key.set_bbox_to_anchor((0.5, (PAD + below) / height), transform=figure.transFigure)
-        body = (left, (PAD + below + middle) / height, 1 - 2 * left, inches / height)
+        room = 1 - 2 * left - (before + after) / width
+        body = (left + before / width, (PAD + below + middle) / height, room, inches / height)
         across, up = manner.space
         figure.set_layout_engine("constrained", rect=body, w_pad=across, h_pad=up, wspace=0.0, hspace=0.0)
         figure.draw_without_rendering()
@@ -245,7 +246,9 @@ def compose(
         body_height += len(rows) * more
         arrange(body_height)
     arrange(body_height)  # margins were those of axes that were not yet so wide: labels would stick out
-    return arrange(body_height + len(rows) * min(lacking(ratio), 0.0))  # and these may be less wide
+    body_height += len(rows) * min(lacking(ratio), 0.0)  # and these may be less wide
+    body = arrange(body_height)
+    return arrange(body_height, *aside) if any(aside := _beyond(figure)) else body
 
 
 def said(figure: Figure) -> tuple[str, str, str]:
@@ -304,6 +307,13 @@ def wrap(figure: Figure, text: str, *, size: float, width: float, weight: str = 
         lines.append(line)
     probe.remove()
     return "\n".join(lines)
+
+
+def _beyond(figure: Figure) -> list[float]:
+    """Inches by which axes come nearer than `PAD` to each side of the page, if they leave it there; or 0."""
+    boxes = [box for axes in figure.axes if (box := axes.get_tightbbox()) is not None]
+    over = max(-box.x0 for box in boxes), max(box.x1 for box in boxes) - figure.bbox.x1
+    return [dots / figure.dpi + PAD if dots > 1.0 else 0.0 for dots in over]
 
 
 def _words(figure: Figure, text: str, *, size: float, colour: str, weight: str = "normal") -> Text | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from study.figures.layout import layout
 from study.figures.overlay import (
     END,
     ERROR,
@@ -20,7 +21,7 @@ from study.figures.overlay import (
     legend_entries,
     set_value_axis,
 )
-from study.figures.panels import compose_panels, hide_labels, looks, panel_grid, value_range
+from study.figures.panels import ALONE, compose_panels, hide_labels, looks, panel_grid, value_range
 from study.figures.style import STROKES, fold_offset, styled, unit
 from study.landscape.result import NATS
 
@@ -109,6 +110,7 @@ def training_figure(
     notes: list[Artist] = []
     with styled():
         figure, grid = panel_grid(len(TIMES), len(TIMES), len(rows))
+        ticks = 5 if layout().wide > 2 * ALONE else 3
         for index, row in enumerate(rows):
             drawn = [(label, name) for label, own in curves.items() for name in ROWS[row] if name in own]
             values = {each: _values(curves[each[0]], each[1]) for each in drawn}
@@ -121,7 +123,7 @@ def training_figure(
                     notes += _draw(axes, label, curves[label][time].to_numpy(dtype=float), y, limits, own)
                 ends = np.concatenate([own[time].to_numpy(dtype=float) for own in curves.values()])
                 axes.set_xlim(value_range(ends, log=False, below=0.03, above=0.03))
-                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+                axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
                 axes.set_xlabel(TIMES[time])
                 fold_offset(axes.xaxis, " ")
                 hide_labels(axes, x=index < len(rows) - 1, y=column > 0)

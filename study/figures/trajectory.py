@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from study.figures.layout import layout
+from study.figures.layout import LABEL_SIZE, layout
 from study.figures.overlay import END, Limits, draw_curve, set_value_axis
 from study.figures.panels import ALONE, CATEGORIES, compose_panels, panel_grid, value_range
 from study.figures.style import COLOURS, fold_offset, styled, unit
@@ -94,7 +94,7 @@ def trajectory_figure(
             fold_offset(axes.xaxis, "\n")
         handles += _draw_shares(right, shares, random_walk)
         entries = [*handles, *notes]
-        body = 2.2 if columns == 3 else 1.8 * -(-3 // columns)
+        body = 2.2 * -(-3 // columns) * layout().label_size / LABEL_SIZE
         compose_panels(
             figure,
             title=title,
