@@ -17,7 +17,7 @@ from study.prepare import Prepared
 
 IN_NAME = {
     *("model.name", "data.name", "data.path", "training.batch_size", "optimizer.name", *SEEDS),
-    *("training.branch_at", "rescale"),
+    *("training.branch_at", "checkpoint", "rescale"),
 }
 """The settings that the name of a run tells."""
 LONGEST_WORDS = 60  # characters of one setting in a name
@@ -28,7 +28,8 @@ def about(prepared: Prepared) -> dict[str, Any]:
     config, data, source = prepared.config, prepared.data, prepared.source
     init_seed, order_seed = seeds(config)
     seed = str(init_seed) if init_seed == order_seed else f"{init_seed}/{order_seed}"
-    words = [] if config.rescale == 1 else [f"rescaled by {config.rescale:g}"]
+    words = [] if source is None else [f"of {source.label}"]
+    words += [] if config.rescale == 1 else [f"rescaled by {config.rescale:g}"]
     if config.training.branch_at is not None:
         seed += f", from update {config.training.branch_at} on {branch_seed(config)}"
     name = " · ".join([

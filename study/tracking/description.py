@@ -21,8 +21,8 @@ from study.tracking.view import main_metrics
 FORM = "1"  # raised where the same record is described in other words
 LONGEST = 5000  # characters, of a tag that every server takes
 MOST_CLAIMS = 12
-PREVIEWS = "previews"  # folder of a run's artifacts: pictures in the size that the description shows them in
-NARROW, WIDE = 460, 940  # pixels, of two beside each other and of one
+SHOWN = 2  # pictures
+NARROW, WIDE = 420, 560  # pixels across, of a picture of a run and of a comparison
 REPORTS = ("report.html", "report.md")
 ALL_RUNS = (
     "training",
@@ -69,22 +69,25 @@ def stamp(record: Record, parent: str | None) -> str | None:
     """
     running = record.state is State.RUNNING
     named = {"run.json"} if running else {"run.json", "state.json", "metrics.json", VERDICTS}
-    pictures = [name for name in record.files() if name.endswith(".png") and Frame.of(name) is None]
-    if running and not pictures:
+    drawn = [name for name in record.files() if name.endswith(".png") and Frame.of(name) is None]
+    if running and not drawn:
         return None
-    made_of = [own for name, own in record.files().items() if name in named or name in pictures]
+    made_of = [own for name, own in record.files().items() if name in named or name in drawn]
     return sha256(" ".join([FORM, parent or "", *made_of]).encode()).hexdigest()
 
 
-def pictures(record: Record) -> dict[str, str]:
-    """The pictures of a description, by the names of small ones: the UI shows each in its own size."""
+def previews(record: Record) -> dict[str, str]:
+    """The pictures of a record that have a small version, by its name beside the run's other artifacts.
+
+    The UI shows a picture of a description in its own size, and compares what lies in no folder alone.
+    """
     about, files = record.read_json("run.json"), record.files()
     found = _of_comparison(files) if "members" in about else _of_run(about, files)
-    return {name.rpartition("/")[2]: name for name in found if record.holds(name)}
+    return {_preview(name): name for name in found if record.holds(name)}
 
 
-def picture_width(record: Record) -> int:
-    """Pixels across, of each picture of a description."""
+def preview_width(record: Record) -> int:
+    """Pixels across, of the small version of a picture."""
     return WIDE if "members" in record.read_json("run.json") else NARROW
 
 
@@ -97,12 +100,13 @@ def description(record: Record, place: Place, parent: Place | None = None) -> st
         parent: where the sweep is that it lies below, if it does.
     """
     about, state = record.read_json("run.json"), record.read_json("state.json")
-    parts = [_links(about, record.files(), place, parent), *_state(state)]
-    if "members" in about:
-        parts = [f"{words(about['note'])} {len(about['members'])} runs.", *parts, _verdicts(record)]
-    else:
-        parts.append(_measures(record))
-    shown = [f"![{words(name)}]({place.file(f'{PREVIEWS}/{name}')})" for name in pictures(record)]
+    compared = "members" in about
+    links = _links(about, record.files(), place, parent)
+    if compared:
+        links.insert(0, f"{len(about['members'])} runs")
+    parts = [words(about["note"]) if compared else "", " · ".join(links), *_state(state)]
+    parts.append(_verdicts(record) if compared else _measures(record))
+    shown = [f"![{words(name)}]({place.file(name)})" for name in previews(record)][:SHOWN]
     return _short_enough([part for part in (*parts, " ".join(shown)) if part])
 
 
@@ -113,14 +117,16 @@ def words(text: str) -> str:
 
 
 def _of_run(about: dict[str, Any], files: dict[str, str]) -> list[str]:
-    """The pictures of a run: its first plane and its first line, or what else it has."""
+    """The pictures of a run: its first plane, its first line, its other landscapes, its curvature."""
     found = [f"landscapes/{name}" for name in about.get("landscapes", [])]
-    found = [stem for stem in found if f"{stem}.png" in files]
     planes = [stem for stem in found if f"{stem}.surface.png" in files]
     lines = [stem for stem in found if stem not in planes]
-    return [f"{stem}.png" for stem in (*planes[:1], *lines[:1])] or [
-        own for own in ["curvature.png"] if own in files
-    ]
+    stems = [*planes[:1], *lines[:1], *planes[1:], *lines[1:], "curvature"]
+    return [f"{stem}.png" for stem in stems if f"{stem}.png" in files]
+
+
+def _preview(name: str) -> str:
+    return f"{name.rpartition('/')[2].removesuffix('.png')}.preview.png"
 
 
 def _of_comparison(files: dict[str, str]) -> list[str]:
@@ -164,14 +170,14 @@ def _verdicts(record: Record) -> str:
     return "\n".join([*lines, f"- and {more} more, in the report"] if more > 0 else lines)
 
 
-def _links(about: dict[str, Any], files: dict[str, str], place: Place, parent: Place | None) -> str:
+def _links(about: dict[str, Any], files: dict[str, str], place: Place, parent: Place | None) -> list[str]:
     """Where to look on."""
     found = [("Report", place.viewer(name)) for name in REPORTS if name in files][:1]
     pages = [(name, f"landscapes/{name}.html") for name in about.get("landscapes", [])]
     found += [(f"Interactive {name}", place.viewer(page)) for name, page in pages if page in files]
     if parent is not None:
         found += [("Sweep", parent.page), ("Comparison", parent.viewer("report.html"))]
-    return " · ".join(f"[{words(name)}]({address})" for name, address in found)
+    return [f"[{words(name)}]({address})" for name, address in found]
 
 
 def _short_enough(parts: Sequence[str]) -> str:

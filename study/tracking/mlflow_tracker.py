@@ -13,7 +13,7 @@ from study.errors import ConfigError, in_one_line
 from study.record import RUNS, Record, State, now
 from study.tracking.artifacts import unsent, uploaded
 from study.tracking.defaults import set_defaults
-from study.tracking.description import PREVIEWS, Place, description, picture_width, pictures, stamp
+from study.tracking.description import Place, description, preview_width, previews, stamp
 from study.tracking.images import FOLDER, Frame, frame_files, small_files
 from study.tracking.view import TAG as VIEW
 from study.tracking.view import grown, page
@@ -283,9 +283,9 @@ class MlflowTracker:
         parent = progress.get("parent")
         if (made_of := stamp(record, parent)) in {None, progress.get("note")}:
             return
-        with small_files(record, pictures(record), picture_width(record)) as files:
+        with small_files(record, previews(record), preview_width(record)) as files:
             for file in files:
-                client.log_artifact(run_id, str(file), PREVIEWS)
+                client.log_artifact(run_id, str(file))
         places = [Place(self._experiment_id, own) for own in (run_id, parent) if own]
         client.set_tag(run_id, MLFLOW_RUN_NOTE, description(record, *places))
         progress["note"] = made_of

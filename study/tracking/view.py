@@ -13,10 +13,10 @@ TAG = f"mlflow.sharedViewState.{KEY}"
 NAME = "Landscapes"
 MOST_PARAMS, MOST_METRICS = 10, 14
 
-LEADING = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 120}
+LEADING = {"attributes.`Run Name`": 340, "runDateAndNestInfo": 120}
 """Columns that are always there and come first, with their widths in pixels."""
-CHARACTER = 7
-"""Pixels of width for each character of a column's full name, so that its header can be read."""
+CHARACTER, MARGIN, NARROWEST = 7, 30, 100
+"""Pixels: for a character of a column's header, so that it can be read; beside it; the least for a number."""
 
 PARAMS = (
     "model.name",
@@ -83,7 +83,7 @@ def grown(kept: str | None, metrics: Collection[str], params: Collection[str], n
     wanted = columns([*old["metrics"], *metrics], [*old["params"], *params])
     if wanted == has:
         return None
-    widths = {**LEADING, **{own: CHARACTER * (len(own) - len("``.")) for own in wanted}}
+    widths = LEADING | {own: _width(own.partition("`")[2]) for own in wanted}
     state = {"selectedColumns": wanted, "columnOrder": list(widths), "columnWidths": widths}
     created = before["created"] if before else now
     envelope = {"name": NAME, "createdAt": created, "updatedAt": now, "state": json.dumps(state)}
@@ -93,6 +93,10 @@ def grown(kept: str | None, metrics: Collection[str], params: Collection[str], n
 def page(experiment_id: str) -> str:
     """The address of the table with these columns, within the UI."""
     return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
+
+
+def _width(header: str) -> int:
+    return max(NARROWEST, CHARACTER * (len(header) - 1) + MARGIN)
 
 
 _KINDS = ("params", "metrics")

@@ -160,13 +160,13 @@ def test_artifacts_have_their_fixed_names_and_bytes(tracked: Start, store: Store
         for look in LOOKS
         for suffix in ("npz", "csv", "png", "html", "pdf", "json")
     }
-    expected |= {"config.yaml", "report.md", "run.json", "previews/interpolation.png"}
+    expected |= {"config.yaml", "report.md", "run.json", "interpolation.preview.png", "line.preview.png"}
     updates = (0, 2, 4, 6) if upload == "all" else (0, 6)
     expected |= {f"checkpoints/update_{update:07d}.safetensors" for update in updates}
     assert set(artifacts) == expected
     for name in artifacts:
         downloaded = Path(store.client.download_artifacts(run_id, name))
-        assert downloaded.read_bytes() == record.read(name.replace("previews/", "landscapes/"))
+        assert downloaded.read_bytes() == record.read(re.sub(r"(.*)\.preview", r"landscapes/\1", name))
 
 
 def test_averaged_weights_go_with_the_ends(tracked: Start, store: Store):

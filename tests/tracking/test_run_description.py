@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from study.record import SWEEPS, Record, State
-from study.tracking.description import LONGEST, VERDICTS, Place, description, pictures, stamp, words
+from study.tracking.description import LONGEST, VERDICTS, Place, description, previews, stamp, words
 
 PLACE, PARENT = Place("3", "0123abcd"), Place("3", "fedc9876")
 FILES = ("report.md", "landscapes/wide.html", "landscapes/interpolation.html", "landscapes/interpolation.png")
@@ -71,21 +71,21 @@ def test_a_run_says_where_to_look_what_it_reached_and_what_it_looks_like(record:
     assert "test/accuracy **0.975** · train/loss **0.01235** · wide/train/basin\\_width **1.25**" in found
     assert "self" not in found
     assert shown(found) == [
-        f"get-artifact?path=previews/{name}.png&run_uuid=0123abcd" for name in ("wide", "interpolation")
+        f"get-artifact?path={name}.preview.png&run_uuid=0123abcd" for name in ("wide", "interpolation")
     ]
-    assert pictures(record) == {
-        "wide.png": "landscapes/wide.png",
-        "interpolation.png": "landscapes/interpolation.png",
+    assert previews(record) == {
+        "wide.preview.png": "landscapes/wide.png",
+        "interpolation.preview.png": "landscapes/interpolation.png",
     }
 
 
 def test_a_sweep_says_its_question_its_verdicts_and_what_failed(sweep: Record):
     found = description(sweep, PLACE)
-    assert found.startswith("Do large \\*batches\\* &lt;i&gt;hurt&lt;/i&gt;? 2 runs.")
+    assert found.startswith("Do large \\*batches\\* &lt;i&gt;hurt&lt;/i&gt;?\n\n2 runs · [Report]")
     assert "- **not reproduced**: They \\| generalise worse\n- **reproduced**: Sharper" in found
     assert "**Failed jobs**: b" in found
     assert links(found) == {"Report": f"{PLACE.page}/artifacts/report.html"}
-    assert pictures(sweep) == {"wide.png": "comparison/wide.png"}
+    assert previews(sweep) == {"wide.preview.png": "comparison/wide.png"}
 
 
 @pytest.mark.parametrize(
