@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit load
+.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit load docs gallery
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -49,8 +49,14 @@ audit: setup  ## look for known weaknesses of what is installed (Error 3: its da
 	  [ $$status -eq 1 ] && echo "$$found" | grep -q '^Found ' || exit 3; \
 	fi; exit $$status
 
-reference: setup  ## write the configuration reference into the README
-	$(BIN)/python -m study.reference README.md
+reference: setup  ## write the pages of every configuration key and of every command
+	$(BIN)/python -m study.reference_pages
+
+docs: setup  ## build the documentation into site/, strict on broken links; nothing is asked of the network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+gallery: setup  ## write docs/gallery.md from real runs, ten minutes: make gallery OUTPUTS=FOLDER
+	$(BIN)/python -m study.gallery "$(or $(OUTPUTS),outputs)"
 
 studies-mini: setup  ## run a miniature of every ready-made study, in minutes
 	$(BIN)/python -m pytest tests/studies -m "miniature or not miniature" -k miniature
@@ -63,4 +69,4 @@ pages: setup  ## write docs/studies and the README's verdicts: make pages OUTPUT
 	$(BIN)/python -m study.study_pages "$(or $(OUTPUTS),outputs)"
 
 clean:  ## remove the environment and what tools left behind
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .hypothesis

@@ -10,12 +10,10 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = "docs"
-ELSEWHERE = {"manual.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+ELSEWHERE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """Pages of the site that are the repository's own files."""
 
-REFERENCE = re.compile(r"<!-- reference: begin.*?<!-- reference: end -->", re.DOTALL)
 MARK = re.compile(r"^<!--[^\n]*-->$", re.MULTILINE)
-TITLE = re.compile(r"\A# study$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 SOURCE = re.compile(r'(<img src=")([^"]+)')
 
@@ -35,12 +33,9 @@ def on_files(files: Files, config: Any) -> None:
 
 
 def on_page_markdown(markdown: str, page: Any, **_rest: Any) -> str:
-    """Take the configuration, which has its own page, out of the manual; have links lead within the site."""
+    """Have links lead within the site."""
     uri = page.file.src_uri
     folder = Path(ELSEWHERE.get(uri, f"{DOCS}/{uri}")).parent.as_posix()
-    if uri == "manual.md":
-        markdown = REFERENCE.sub("[Every key of every choice](docs/configuration.md)", markdown)
-        markdown = TITLE.sub("# Manual", markdown)
     markdown = MARK.sub(r"\n\g<0>\n", markdown)  # else what follows is part of the comment's block
     markdown = LINK.sub(lambda found: _link(found, folder, uri), markdown)
     return SOURCE.sub(lambda found: found[1] + (_within(found[2], folder, uri) or found[2]), markdown)

@@ -1,6 +1,5 @@
-"""The configuration reference of the README, made from the schemas and the YAML that fills them."""
+"""Every key of the configuration, from the schemas and the YAML that fills them."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from study.keys import LARGEST_SEED, Rule, walk
 from study.paths import root
 from study.resolve import composed, typed
 
-BEGIN, END = "<!-- reference: begin (make reference) -->", "<!-- reference: end -->"
 GROUPS = (
     "data",
     "model",
@@ -46,35 +44,14 @@ class Entry(NamedTuple):
     Attributes:
         default: as YAML has it.
         meaning: in words.
-        rule: what its values must obey besides their type, in words, or nothing.
-        values: their type and that rule, in words.
+        values: their type, and the rule that they must obey, in words.
         section: whether it holds keys itself.
     """
 
     default: str
     meaning: str
-    rule: str
     values: str
     section: bool
-
-    @property
-    def said(self) -> str:
-        """Meaning and rule."""
-        return f"{self.meaning} ({self.rule})" if self.rule else self.meaning
-
-
-def reference() -> str:
-    """Every key of every choice: default, meaning and rule; Markdown."""
-    lines = []
-    for group in GROUPS:
-        held = keys_of(group)
-        lines += [f"**`{group}`**: {', '.join(f'`{choice}`' for choice in held)}", ""]
-        lines += [*_table(group, held), ""]
-    return "\n".join([
-        *lines,
-        *("**Beside the groups**", "", *_table("", {"": keys_beside()}), ""),
-        *("**A claim of a study**", "", *_table("claims.NAME", {"": keys_of_claims()})),
-    ])
 
 
 def keys_of(group: str) -> dict[str, dict[str, Entry]]:
@@ -139,7 +116,7 @@ def _entry(own: Field[Any], value: Any) -> Entry:
     values = between.join(word for word in (_type_in_words(own.type, bool(rule.choices)), words) if word)
     if NoneType in get_args(own.type):
         values += "; or null"
-    return Entry(_shown(value), own.metadata["meaning"], rule.words(), values, is_dataclass(value))
+    return Entry(_shown(value), own.metadata["meaning"], values, is_dataclass(value))
 
 
 def _type_in_words(own: Any, chosen: bool) -> str:
@@ -154,35 +131,6 @@ def _type_in_words(own: Any, chosen: bool) -> str:
     return "" if chosen else ONE.get(own, "")
 
 
-def _table(group: str, by_choice: dict[str, dict[str, Entry]]) -> list[str]:
-    names = list(dict.fromkeys(name for keys in by_choice.values() for name in keys))
-    if not names:
-        return ["No keys of its own."]
-    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
-    for name in names:
-        holders = {choice: keys[name] for choice, keys in by_choice.items() if name in keys}
-        defaults = {choice: entry.default for choice, entry in holders.items()}
-        everywhere, same = len(holders) == len(by_choice), len(set(defaults.values())) == 1
-        if same:
-            default = f"`{next(iter(defaults.values()))}`" + (
-                "" if everywhere else f" ({', '.join(holders)})"
-            )
-        else:
-            default = ", ".join(f"`{value}` ({choice})" for choice, value in defaults.items())
-        rows.append(f"| `{prefix(group)}{name}` | {default} | {_meaning(holders)} |")
-    return rows
-
-
-def _meaning(holders: dict[str, Entry]) -> str:
-    """What a key means; where its choices do not agree, what it means to which."""
-    meanings: dict[str, list[str]] = {}
-    for choice, entry in holders.items():
-        meanings.setdefault(entry.said, []).append(choice)
-    if len(meanings) == 1:
-        return next(iter(meanings))
-    return "; ".join(f"{', '.join(choices)}: {meaning}" for meaning, choices in meanings.items())
-
-
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
@@ -191,14 +139,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):  # as the command line takes it
         return f"[{', '.join(map(_shown, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def main() -> None:
-    """Put the reference between its marks in the file that the command line names."""
-    page = Path(sys.argv[1])
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{reference()}\n{END}{rest.split(END)[1]}")
-
-
-if __name__ == "__main__":
-    main()

@@ -47,7 +47,12 @@ def configuration() -> str:
     for group in GROUPS:
         lines += _group(group)
     lines += ["## Beside the groups", "", *_table("", keys_beside()), ""]
-    lines += ["## A claim of a study", "", "What a file of `sweeps/` states; see the manual.", ""]
+    lines += [
+        "## A claim of a study",
+        "",
+        "What a file of `sweeps/` states: see [Sweeps, comparisons and claims](sweeps.md).",
+        "",
+    ]
     return "\n".join([*lines, *_table("claims.NAME.", keys_of_claims()), ""])
 
 

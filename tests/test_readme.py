@@ -1,4 +1,4 @@
-"""What README, CONTRIBUTING and docs say is so: Python, commands and links; the reference is the schema's."""
+"""What README, CONTRIBUTING and docs say is so: their Python, commands and links."""
 
 import re
 import shlex
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from study.cli import COMMANDS
-from study.reference import BEGIN, END, reference
 from study.resolve import composed, typed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,10 +64,6 @@ def test_every_command_is_accepted(words: list[str], monkeypatch: pytest.MonkeyP
         overrides = [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in overrides]
     if overrides:
         typed(composed(overrides))
-
-
-def test_the_reference_is_the_schemas() -> None:
-    assert README.split(BEGIN)[1].split(END)[0].strip() == reference().strip()
 
 
 def test_every_link_leads_somewhere() -> None:
