@@ -1,6 +1,5 @@
 """What a page draws anew of several runs, to turn, to filter and to read off: plain data for its scripts."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -8,10 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from study.figures.few import evenly
 from study.figures.marks import Cells
 from study.figures.panels import looks
-from study.figures.web_page import asset, script
+from study.figures.web_page import asset, json_block, script
 from study.landscape.result import Landscape, Status
 
 Kind = Literal["surfaces", "curves"]
@@ -56,11 +54,6 @@ def status_codes(part: Landscape) -> str:
     return "".join(str(int(code)) for code in codes.ravel())
 
 
-def few_of(size: int, most: int) -> np.ndarray:
-    """Indices of at most so many of `size` points, evenly spaced, both ends among them."""
-    return np.array(evenly(range(size), most))
-
-
 def of_kinds(charts: Mapping[str, Chart]) -> dict[Kind, dict[str, Chart]]:
     """Charts by kind, in the order of the page; a kind without any is left out."""
     found = {kind: {name: own for name, own in charts.items() if own.kind == kind} for kind in HEADINGS}
@@ -71,7 +64,7 @@ def chart_html(name: str, chart: Chart) -> str:
     """The place of a chart in a page, with its data; `page_scripts` fills it."""
     place = f'<div class="drawing" data-{chart.kind}="{escape(name)}"></div>'
     said = f'<p class="quiet">{escape(chart.caption)}</p>' if chart.caption else ""
-    return f"{place}{_data(name, chart.data)}{said}"
+    return f"{place}{json_block(f'data-{name}', chart.data)}{said}"
 
 
 def legend_html(charts: Mapping[str, Chart]) -> str:
@@ -79,7 +72,8 @@ def legend_html(charts: Mapping[str, Chart]) -> str:
     lines = [line for chart in charts.values() for line in chart.data["lines"]]
     colours = looks([entry for line in lines for entry in line["entries"]])
     data = [{"name": name, "colour": look["color"]} for name, look in colours.items()]
-    return f'<div class="legend drawing" role="group" aria-label="configurations"></div>{_data("", data)}'
+    box = '<div class="legend drawing" role="group" aria-label="configurations"></div>'
+    return box + json_block("data-", data)
 
 
 def folded_html(pictures: str) -> str:
@@ -96,10 +90,3 @@ def page_scripts(charts: Mapping[str, Chart]) -> str:
 
     own = ["page.js", "tables.js", *(["surfaces.js", "curves.js", "start.js"] if charts else [])]
     return (script(get_plotlyjs()) if charts else "") + script("\n".join(asset(name) for name in own))
-
-
-def _data(name: str, data: Any) -> str:
-    """Data within the page, where no word of it ends the script that it stands in."""
-    words = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    words = words.replace("<", "\\u003c")
-    return f'<script type="application/json" id="data-{escape(name)}">{words}</script>'

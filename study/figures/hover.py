@@ -1,6 +1,5 @@
 """What the pictures of web pages share: the facts under the pointer, special points, data for a script."""
 
-import json
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -78,13 +77,6 @@ def point_marker(found: list[Mark], size: float) -> dict[str, Any]:
         "color": COLOURS.paper,
         "line": {"color": COLOURS.ink, "width": 1},
     }
-
-
-def in_page(content: Any) -> str:
-    """JSON that can stand in a page's script: no word of it ends the script."""
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )
 
 
 def _values(mark: Mark, loss_unit: str) -> str:

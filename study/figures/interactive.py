@@ -1,7 +1,6 @@
 """Landscapes as self-contained web pages: turned, zoomed and read off under the pointer."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -10,6 +9,7 @@ from plotly.offline import get_plotlyjs
 from study.figures import interactive_line, interactive_plane, switches
 from study.figures.quantity import Value
 from study.figures.style import COLOURS, GREEK
+from study.figures.thinned import thinned
 from study.figures.web_page import web_page
 from study.landscape.result import Landscape
 
@@ -59,7 +59,7 @@ def interactive_page(
     if len(landscape.shape) == 1:
         body, style = interactive_line.line_body(landscape, axis_labels, others), interactive_line.STYLE
     elif len(landscape.shape) == 2 and min(landscape.shape) >= 2:
-        shown = thinned(landscape)
+        shown = thinned(landscape, MOST)
         if shown.shape != landscape.shape:
             few, many = (" × ".join(map(str, own.shape)) for own in (shown, landscape))
             caption = f"{caption} This page shows {few} of the {many} points."
@@ -73,19 +73,3 @@ def interactive_page(
     if warning:
         parts.insert(0, f'<p class="warning">{escape(warning)}</p>')
     return web_page(title, "\n".join(parts), style=_STYLE + style, width=80)
-
-
-def thinned(plane: Landscape) -> Landscape:
-    """A plane with at most `MOST` points along each axis: every so many of its own, and both ends."""
-    kept = [np.arange(size) for size in plane.shape]
-    kept = [np.union1d(own[:: -(-(len(own) - 1) // (MOST - 1))], own[-1:]) for own in kept]
-    if all(len(own) == size for own, size in zip(kept, plane.shape, strict=True)):
-        return plane
-    cells = np.ix_(*kept)
-    return replace(
-        plane,
-        axes={name: axis[own] for (name, axis), own in zip(plane.axes.items(), kept, strict=True)},
-        values={name: array[cells] for name, array in plane.values.items()},
-        status=plane.status[cells],
-        example_losses={},
-    )

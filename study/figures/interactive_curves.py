@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.figures.chart import Chart, few_of, numbers
+from study.figures.chart import Chart, numbers
 from study.figures.curve import Curve
 from study.figures.interactive_line import DASHES
 from study.figures.overlay import ERROR, Limits, check_runs
 from study.figures.style import UNITS, unit
+from study.figures.thinned import few_of
 from study.figures.training import CURVES, LINEAR, ROWS, TIMES
 from study.landscape.result import NATS, Landscape, Status
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,18 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from study.figures.beside import PALE, check_others
-from study.figures.hover import axis_words, cell_facts, cell_hover, in_page, point_marker, point_words
+from study.figures.hover import axis_words, cell_facts, cell_hover, point_marker, point_words
 from study.figures.marks import Cells, marks
 from study.figures.scale import spans_decades
 from study.figures.style import COLOURS, GREEK, UNITS, unit
 from study.figures.switches import Switch
+from study.figures.web_page import asset, json_block, script
 from study.landscape.result import Landscape
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 FEW_DECADES = 4.0
 """Over fewer, a logarithmic axis has ticks at 2 and 5 too."""
-
-SCRIPT = Path(__file__).with_name("line.js")
-"""Draws the curves, and does what the switches say."""
 
 STYLE = "#curves { height: min(36em, 90vh); min-height: 24em; }"
 
@@ -46,8 +43,8 @@ def line_body(
     return f"""<div class="switches">{"".join(switch.html() for switch in switches)}
 <button type="button" id="reset">reset view</button></div>
 <div id="curves" role="img" aria-label="Curves of loss and accuracy"></div>
-<script type="application/json" id="content">{in_page(json.loads(figure.to_json()))}</script>
-<script>{SCRIPT.read_text(encoding="utf-8")}</script>"""
+{json_block("content", json.loads(figure.to_json()))}
+{script(asset("line.js"))}"""
 
 
 def line_curves(

@@ -3,26 +3,23 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from plotly.colors import get_colorscale
 
-from study.figures.hover import SYMBOLS, axis_words, in_page
+from study.figures.hover import SYMBOLS, axis_words
 from study.figures.marks import Cells, marks
 from study.figures.path import FINE, between_ends, check_path, on_surface, special_on
 from study.figures.quantity import QUANTITIES, Quantity, Value, quantity
 from study.figures.scale import Scale, spans_decades
 from study.figures.style import GREEK, LOSSES, STAR, unit
 from study.figures.switches import Switch
+from study.figures.web_page import asset, json_block, script
 from study.landscape.result import Landscape, Status
 
 LARGEST_LINEAR = 1e30
 """Above this a surface has no linear view: the browser's 3-D numbers end at 3e38."""
-
-SCRIPT = Path(__file__).with_name("plane.js")
-"""Draws what the switches choose, and marks in one panel what is pointed at in the other."""
 
 STYLE = """.panels { display: flex; flex-wrap: wrap; gap: 0.5em; }
 .panels > div { flex: 1 1 26em; min-width: 0; aspect-ratio: 1; max-height: 36em; }
@@ -54,8 +51,8 @@ def plane_body(
 <div id="contours" role="group" tabindex="0" aria-label="Contours; arrow keys move the point read off">
 </div>
 </div>
-<script type="application/json" id="content">{in_page(content)}</script>
-<script>{SCRIPT.read_text(encoding="utf-8")}</script>"""
+{json_block("content", content)}
+{script(asset("plane.js"))}"""
 
 
 def plane_content(

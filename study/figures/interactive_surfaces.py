@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex
 
-from study.figures.chart import Chart, few_of, numbers, status_codes
+from study.figures.chart import Chart, numbers, status_codes
 from study.figures.interactive_plane import LARGEST_LINEAR
 from study.figures.marks import marks
 from study.figures.panels import span
@@ -17,6 +17,7 @@ from study.figures.path import FINE, between_ends, check_path, on_surface
 from study.figures.quantity import Quantity, Value, quantity
 from study.figures.scale import Scale, levels, spans_decades
 from study.figures.style import GREEK, LOSSES, STAR, unit
+from study.figures.thinned import thinned
 from study.landscape.result import Landscape
 
 MOST_POINTS = 61
@@ -107,7 +108,7 @@ def surface_chart(
     """
     _check(landscapes)
     paths = {label: check_path(path) for label, path in paths.items()}
-    planes = {label: _few(own) for label, own in landscapes.items()}
+    planes = {label: thinned(own, MOST_POINTS) for label, own in landscapes.items()}
     planes |= {label: between_ends(planes[label], path) for label, path in paths.items()}
     first = next(iter(planes.values()))
     views = _views(list(planes.values()), values)
@@ -208,16 +209,3 @@ def _panel(
             "z": [numbers(own[:, 2]) for own in laid],
         }
     return panel
-
-
-def _few(plane: Landscape) -> Landscape:
-    """A plane with at most `MOST_POINTS` points along each axis, evenly spaced, both ends among them."""
-    kept = [few_of(size, MOST_POINTS) for size in plane.shape]
-    cells = np.ix_(*kept)
-    return replace(
-        plane,
-        axes={name: axis[own] for (name, axis), own in zip(plane.axes.items(), kept, strict=True)},
-        values={name: array[cells] for name, array in plane.values.items()},
-        status=plane.status[cells],
-        example_losses={},
-    )

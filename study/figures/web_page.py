@@ -1,7 +1,9 @@
 """The frame of a self-contained web page: it asks nothing of any network."""
 
+import json
 from html import escape
 from pathlib import Path
+from typing import Any
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -44,3 +46,10 @@ def asset(name: str) -> str:
 def script(code: str) -> str:
     """Code of ours, or of a library, within a page."""
     return f"<script>\n{code}\n</script>\n"
+
+
+def json_block(name: str, content: Any) -> str:
+    """JSON within a page, under an id, where no word of it ends the block that it stands in."""
+    words = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    words = words.replace("<", "\\u003c")
+    return f'<script type="application/json" id="{escape(name)}">{words}</script>'

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from study.figures.export import render
-from study.figures.interactive import MOST, interactive_page, thinned
+from study.figures.interactive import MOST, interactive_page
+from study.figures.thinned import thinned
 from study.kinds import KINDS
 from study.landscape.result import Landscape, Point, Status
 
@@ -49,7 +50,7 @@ def test_a_thinned_plane_keeps_its_ends_and_what_it_has(shape: tuple[int, int], 
     axes = {"alpha": np.arange(shape[0], dtype=float), "beta": np.arange(shape[1], dtype=float)}
     loss = axes["alpha"][:, None] * 1000 + axes["beta"]
     whole = Landscape(axes, {"loss": loss}, np.full(shape, Status.EVALUATED, dtype=np.uint8))
-    found = thinned(whole)
+    found = thinned(whole, MOST)
     assert max(found.shape) <= MOST
     for name, axis in axes.items():
         assert found.axes[name][[0, -1]].tolist() == axis[[0, -1]].tolist()
