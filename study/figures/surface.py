@@ -168,7 +168,8 @@ def draw_surface(
         _name_edge(axis, axis_labels.get(name, name))
     _part_ticks(axes)
     size = min(axis.label.get_fontsize() for axis in (axes.xaxis, axes.yaxis))
-    axes.set_zlabel(label, labelpad=4, fontsize=size)
+    long = max((len(text.get_text()) for text in axes.get_zticklabels()), default=0) > 6
+    axes.set_zlabel(label, labelpad=4 if layout().words or not long else 11, fontsize=size)
     axes.set_zlim(floor, heights.high)
 
 
@@ -270,9 +271,8 @@ def _draw_height_axis(
         kept = [(place, text) for place, text in zip(places, texts, strict=True) if place > room]
         places, texts = [scale.floor, *(place for place, _ in kept)], ["0", *(text for _, text in kept)]
     axes.set_zticks(places, labels=texts)
-    if any("times" in text for text in texts):  # centred, they would lie on their axis
-        for label in axes.get_zticklabels():
-            label.set_horizontalalignment("left")
+    if not layout().words and any("times" in text for text in texts):  # else they would lie on their axis
+        axes.tick_params(axis="z", pad=5)
 
 
 def _name_edge(axis: Axis, label: str) -> None:
