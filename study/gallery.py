@@ -217,8 +217,8 @@ ENTRIES = (
         "Planes side by side with one set of levels and one scale, lines between the solutions, and what "
         "training did meanwhile.",
         f"study -m {MLP} training.batch_size=16,256 seed=0,1,2 landscape=[interpolation,contour]",
-        ("comparison/between.png", "comparison/training.png"),
-        wide=("comparison/contour.png",),
+        ("comparison/between.png",),
+        wide=("comparison/contour.png", "comparison/training.png"),
     ),
 )
 """What the gallery shows, in its order. Another kind is one more entry."""
