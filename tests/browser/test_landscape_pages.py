@@ -15,6 +15,7 @@ ALPHA, BETA = np.linspace(-1.0, 5.0, 13), np.linspace(-2.0, 1.0, 7)  # not squar
 PATH = np.array([[4.0, 0.0], [3.0, -1.5], [1.5, -1.0], [0.0, 0.0]])
 DIVERGED = (8, 5)
 WORDS = {"title": "A plane & its <path>", "caption": "cnn on digits"}
+SLOW = 120_000  # milliseconds: without a graphics card, and with other work beside
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -56,10 +57,11 @@ Seen = Any  # a page that is watched: see conftest.Watched
 def opened(visit: Callable[..., Seen], tmp_path: Path) -> Callable[..., Seen]:
     """The page of a landscape in the browser, once all of it is drawn."""
 
-    def show(landscape: Landscape, width: int = 1280, height: int = 900, **settings: object) -> Seen:
+    def show(landscape: Landscape, width: int = 900, height: int = 640, **settings: object) -> Seen:
         file = tmp_path / "page.html"
         file.write_text(interactive_page(landscape, **WORDS, **settings), encoding="utf-8")
         seen = visit(file, width, height)
+        seen.page.set_default_timeout(SLOW)
         wait(seen.page)
         return seen
 
@@ -70,7 +72,8 @@ def wait(page: Page | Frame) -> None:
     """Until every panel of a page is drawn."""
     page.wait_for_function(
         """() => { const panes = [...document.querySelectorAll('.js-plotly-plot')];
-        return panes.length > 0 && panes.every((pane) => pane._fullLayout && pane.calcdata); }"""
+        return panes.length > 0 && panes.every((pane) => pane._fullLayout && pane.calcdata); }""",
+        polling=100,
     )
 
 
@@ -119,6 +122,7 @@ def is_marked(page: Page, a: float, b: float) -> None:
         const cross = shapes.length === 2 && shapes[0].x0 === a && shapes[1].y0 === b;
         return cross && dot.x[0] === a && dot.y[0] === b; }""",
         arg=[float(a), float(b)],
+        polling=100,
     )
 
 
@@ -340,9 +344,9 @@ def test_mlflows_viewer_draws_a_page_and_it_asks_nothing_of_the_network(
     failures = []
     seen.page.on("pageerror", lambda error: failures.append(str(error)))
     seen.page.goto(mlflow_server.show(file))
-    seen.page.locator("iframe").wait_for(timeout=60_000)
+    seen.page.locator("iframe").wait_for(timeout=SLOW)
     frame = seen.page.frames[-1]
-    frame.locator(f"#{pane} .main-svg").first.wait_for(timeout=60_000)
+    frame.locator(f"#{pane} .main-svg").first.wait_for(timeout=SLOW)
     wait(frame)
     if pane == "surface":
         np.testing.assert_allclose(10 ** heights(frame)[0, 0], make().values["train/loss"][0, 0])
