@@ -17,7 +17,7 @@ Kind = Literal["surfaces", "curves"]
 HEADINGS: dict[Kind, str] = {
     "surfaces": """<h2>Surfaces</h2>
 <p class="quiet">Drag to turn, scroll to zoom: all panels of a landscape follow. ◆ is the solution, ○ any
-other special point, × has no finite value, the black line is the optimiser's path.</p>""",
+other special point, a grey square has no finite value, the black line is the optimiser's path.</p>""",
     "curves": """<h2>Curves</h2>
 <p class="quiet">Click an entry of the legend to hide it in every chart, double click to have it alone. Drag
 over a chart to zoom, double click it to see all of it.</p>""",

@@ -140,11 +140,15 @@ def draw_all(frame: Any, page: Any = None) -> None:
     frame.wait_for_function(DRAWN, timeout=PATIENT)
 
 
-def cameras(page: Any, other_than: Sequence[float] = ()) -> list[Any]:
-    """Where the surfaces are looked at from, once that is one place, and another than this."""
+def cameras(page: Any, other_than: Sequence[float] = ()) -> list[float]:
+    """Where the surfaces are looked at from, once that is one place, another than this, and stays."""
     other = ",".join(f"{value:.4f}" for value in other_than)
-    page.wait_for_function(AS_ONE, arg=other, timeout=PATIENT)
-    eye = page.evaluate(f"{EYES}[0]")
+    before, eye = None, {}
+    while eye != before or not eye:
+        page.wait_for_function(AS_ONE, arg=other, timeout=PATIENT)
+        before = page.evaluate(f"{EYES}[0]")
+        time.sleep(1)
+        eye = page.evaluate(f"{EYES}[0]")
     return [eye["x"], eye["y"], eye["z"]]
 
 
@@ -341,14 +345,18 @@ def test_the_field_above_the_runs_filters_them(opened: Any):
 def test_a_thousand_rows_sort_and_filter_within_a_second(tmp_path: Path, visit: Callable[..., Any]):
     page = visit(written(tmp_path, 1000)).page
     page.locator("table.filtered").scroll_into_view_if_needed()
-    began = time.monotonic()
-    took = page.evaluate(
-        """() => { const began = performance.now();
-        document.querySelectorAll('table.filtered th button')[3].click();
-        document.querySelector('table.filtered').offsetHeight;
-        return performance.now() - began; }"""
-    )
-    assert took < 1000, f"{took} ms, {time.monotonic() - began} s"
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        """Seconds that the page's own thread has worked: others may be at work beside it."""
+        found = session.send("Performance.getMetrics")["metrics"]
+        return next(own["value"] for own in found if own["name"] == "TaskDuration")
+
+    before = spent()
+    page.evaluate("document.querySelectorAll('table.filtered th button')[3].click()")
+    page.evaluate("document.querySelector('table.filtered').offsetHeight")
+    assert spent() - before < 1.0
     values = [float(cell) for cell in column(page, "table.filtered", 3) if cell]
     assert values == sorted(values)
     assert len(values) == 900
@@ -384,7 +392,9 @@ def test_mlflow_shows_the_page_and_it_turns_there(
     before = cameras(within)
     within.evaluate(f"Plotly.relayout(document.querySelector('.scene'), {CAMERA})")
     assert cameras(within, before) == [0.5, 2, 1]
-    assert [own for own in watched.errors if "sandbox" not in own] == []
-    assert not [
-        asked for asked in watched.requests if not asked.startswith((mlflow_server.address, "blob:", "data:"))
-    ]
+    ours = [
+        own for own in watched.errors if not own.startswith("Failed to load resource")
+    ]  # those are the UI's
+    assert ours == []
+    known = (watched.page.url.partition("/#")[0], "blob:", "data:")
+    assert not [asked for asked in watched.requests if not asked.startswith(known)]

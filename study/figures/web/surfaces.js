@@ -53,7 +53,7 @@ function surfaceTraces(data, panel, which) {
     },
   }, {
     type: "scatter3d", mode: "markers", ...hover, ...none,
-    marker: { symbol: "x", size: 2, color: "#8C8C8C" },
+    marker: { symbol: "square", size: 2, color: "#8C8C8C" },
   }];
   if (panel.path) {
     const line = { color: "#000000", width: 4 };
