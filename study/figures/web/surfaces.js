@@ -120,6 +120,18 @@ function drawSurfaces(box, data) {
     const turned = (said) => { if (!plot.following && said["scene.camera"]) turn(plot, said["scene.camera"]); };
     plot.on("plotly_relayouting", turned);
     plot.on("plotly_relayout", turned);
+    // A wheel zooms over some frames, and the library tells of none of them: the camera is asked until it rests.
+    let until = 0;
+    const zoomed = () => {
+      const resting = performance.now() > until;
+      turn(resting ? null : plot, plot._fullLayout.scene._scene.getCamera());
+      if (!resting) requestAnimationFrame(zoomed);
+    };
+    plot.addEventListener("wheel", () => {
+      const resting = performance.now() > until;
+      until = performance.now() + 300;
+      if (resting) requestAnimationFrame(zoomed);
+    }, { passive: true, capture: true });
   };
 
   const aspects = { value: "name", scale: "scale", split: "split" }, rows = {};
