@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit load docs gallery
+.PHONY: help setup study test bench lint format reference studies-mini faults pages clean audit load docs gallery screenshots
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ faults: setup  ## kill, starve and damage sweeps hundreds of times, count every 
 
 pages: setup  ## write docs/studies and the README's verdicts: make pages OUTPUTS=FOLDER
 	$(BIN)/python -m study.study_pages "$(or $(OUTPUTS),outputs)"
+
+screenshots: setup  ## picture MLflow's UI for the README: make screenshots OUTPUTS=FOLDER, which holds a sweep
+	$(BIN)/python docs/screenshots.py "$(OUTPUTS)"
 
 clean:  ## remove the environment and what tools left behind
 	rm -rf $(VENV) dist site .mypy_cache .ruff_cache .hypothesis

@@ -212,6 +212,15 @@ ENTRIES = (
         ),
     ),
     Entry(
+        "evolution",
+        "The landscape as training goes on",
+        "The plane about each checkpoint on one scale, from the initialisation's plateau to the solution's bowl, "
+        "and the optimiser's path over its own plane.",
+        f"study {MLP} landscape=[evolution,trajectory]",
+        ("landscapes/evolution.gif", "landscapes/trajectory.gif"),
+        wide=("landscapes/evolution.png",),
+    ),
+    Entry(
         "batch_size",
         "Two batch sizes, three seeds: a comparison",
         "Planes side by side with one set of levels and one scale, lines between the solutions, and what "
