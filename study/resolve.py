@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.errors import MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
@@ -113,7 +114,7 @@ def resolved(config: DictConfig, hydra: Any) -> tuple[StudyConfig, dict[str, str
         if record is None:
             return result, choices
         choices = record.read_json("run.json")["choices"]
-        return typed(with_source(config, overrides, record), overrides), choices
+        return typed(with_source(config, overrides, record, _places(hydra)), overrides), choices
     except ConfigError:
         raise
     except (DamagedFileError, OSError) as error:
@@ -126,16 +127,20 @@ def resolved(config: DictConfig, hydra: Any) -> tuple[StudyConfig, dict[str, str
         ) from error
 
 
-def with_source(config: DictConfig, overrides: Sequence[str], record: Record) -> DictConfig:
+def with_source(
+    config: DictConfig, overrides: Sequence[str], record: Record, places: Sequence[str] = ()
+) -> DictConfig:
     """The configuration with data, model, optimiser and training of the run that a checkpoint came from.
 
     Args:
         config: as composed from `overrides`.
         overrides: of the command line.
         record: the run that trained the weights looked at.
+        places: overrides that say where else choices lie.
 
     Raises:
-        ConfigError: if an override asks for something else in one of these sections.
+        ConfigError: if an override asks for something else in one of these sections, or a choice that it was
+            trained with is not found.
     """
     for override in overrides:
         name = re.split(r"[=@.:/]", override.lstrip("+~"), maxsplit=1)[0]
@@ -144,7 +149,11 @@ def with_source(config: DictConfig, overrides: Sequence[str], record: Record) ->
             raise ConfigError(name, rule, override)
     choices = record.read_json("run.json")["choices"]
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
-    config = compose(CONFIG_NAME, overrides=[*chosen, *overrides])
+    try:
+        config = compose(CONFIG_NAME, overrides=[*places, *chosen, *overrides])
+    except MissingConfigException as error:  # a choice that lies in a folder of the user's
+        rule = f"needs {error.missing_cfg_file}, a choice of its own: give the same hydra.searchpath again"
+        raise ConfigError("checkpoint", rule, record.config_hash) from error
     saved = OmegaConf.create(record.read("config.yaml").decode())
     assert isinstance(saved, DictConfig)
     for section in TRAINING_SECTIONS:
@@ -154,6 +163,12 @@ def with_source(config: DictConfig, overrides: Sequence[str], record: Record) ->
             config.data.root = kept
     config.seed = saved.seed
     return config
+
+
+def _places(hydra: Any) -> list[str]:
+    """The overrides of Hydra's own section that say where choices lie."""
+    given = [str(word) for word in hydra.overrides.hydra or ()]
+    return [word for word in given if word.lstrip("+").startswith("hydra.searchpath=")]
 
 
 def _refuse_untrue(config: StudyConfig, overrides: Sequence[str]) -> None:

@@ -1,10 +1,12 @@
 """A study that lies in a folder of its user's: found where Hydra finds it, with what its file opens with."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from study.paths import root
+from study.record import Record
 from study.studies import chosen_study, find_study
 
 OPENING = "# @package _global_\n# Question: why\n# so?\n# Source: me\nseed: 0\n"
@@ -48,3 +50,28 @@ def test_no_study_and_one_of_which_nothing_is_known():
     unknown = chosen_study({"sweeps": "nowhere"}, [READY_MADE])
     assert unknown is not None
     assert (unknown.name, unknown.question) == ("nowhere", "")
+
+
+def test_a_run_of_a_choice_of_ones_own_is_looked_at_again_where_the_choice_is_found(
+    tmp_path: Path, arguments: Callable[..., list[str]], output_dir: Path, command_line: Callable[..., tuple]
+):
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text("defaults: [mlp, _self_]\nwidths: [8]\n")
+    there = f"hydra.searchpath=[file://{tmp_path / 'conf'}]"
+    words = [word for word in arguments(looks=()) if not word.startswith("model")]
+    assert command_line(*words, "model=mine", there)[0] == 0
+    (first,) = Record.all(output_dir)
+    again = (
+        f"checkpoint={first.config_hash[:8]}",
+        "tracking=none",
+        "landscape=[line]",
+        "landscape.line.points=3",
+    )
+    status, _out, err = command_line(*again)
+    assert status == 2
+    assert err.startswith(
+        "study: checkpoint needs model/mine, a choice of its own: give the same hydra.searchpath"
+    )
+    status, out, err = command_line(*again, there)
+    assert (status, err) == (0, "")
+    assert "line/train" in out
