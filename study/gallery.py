@@ -214,8 +214,8 @@ ENTRIES = (
     Entry(
         "evolution",
         "The landscape as training goes on",
-        "The plane about each checkpoint on one scale, from the initialisation's plateau to the solution's bowl,"
-        " and the optimiser's path over its own plane.",
+        "The plane about each checkpoint on one scale, from the initialisation's plateau to the solution's "
+        "bowl, and the optimiser's path over its own plane.",
         f"study {MLP} landscape=[evolution,trajectory]",
         ("landscapes/evolution.gif", "landscapes/trajectory.gif"),
         wide=("landscapes/evolution.png",),
