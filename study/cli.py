@@ -31,7 +31,7 @@ study: train a network, map its loss landscape, compare the runs in MLflow
   study compare RUN RUN ...   the comparison of any finished runs
   study export RUN --to F DIR a run's landscapes for ParaView, spreadsheets, xarray, NumPy
   study figures RUN DIR       the figures of a run or a sweep for a paper: PDF, SVG, PNG, captions beside
-  study show [SECTION] [KEY=VALUE ...]  the resolved configuration, each key with its meaning
+  study show [SECTION ...]    the resolved configuration, each key with its meaning
   study ui [--port N]         the MLflow UI on the store of output_dir, on 127.0.0.1
   study sync                  upload what MLflow has not got yet
 
