@@ -34,7 +34,7 @@ STYLE = """fieldset { border: 0; margin: 0; padding: 0; display: flex; flex-wrap
 fieldset[hidden] { display: none; }
 legend { float: left; padding: 0 0.5em 0 0; }
 fieldset label { cursor: pointer; }
-fieldset input { position: absolute; opacity: 0; }
+fieldset input { position: absolute; opacity: 0; pointer-events: none; }
 fieldset span, button {
   display: inline-block; border: 1px solid #8C8C8C; padding: 0.25em 0.7em; font: inherit; background: #FFF;
   color: #000; margin-left: -1px;
