@@ -38,7 +38,7 @@ let now;             // what is drawn: split, value, scale, and where its number
 let wanted = null;   // the scale that was chosen, for the values that have it
 let zoom = null;     // the ranges of α and β that are looked at; all of them by default
 let pointed = null;  // the place that is pointed at, or was last
-let turned = 0;      // counts the views that were reset
+let turned = 1;      // counts the views, from one reset to the next; 0 would say nothing to the library
 
 /* Numbers in words. */
 
@@ -304,11 +304,15 @@ function nearest(axis, number) {
 
 /* The place under the pointer; drawing it waits for the screen, which may be slower than the pointer. */
 let next = null;
+let held = false;  // while the surface is turned nothing is marked: each mark draws it anew
 function follow({points: [found]}) {
-  if (next === null) requestAnimationFrame(() => { const place = next; next = null; point(place); });
   const {name} = found.data;
-  next = name === 'path' ? checkpoints[found.pointNumber] : name === 'points' ? special[found.pointNumber] :
-    ofCell(cell(nearest(x, found.x), nearest(y, found.y)));
+  const listed = {path: checkpoints, points: special}[name];
+  const place = listed ? listed[found.pointNumber] : ofCell(cell(nearest(x, found.x), nearest(y, found.y)));
+  const known = next ?? pointed;  // drawing the surface anew has it say again what is pointed at
+  if (held || (known?.cell === place.cell && known?.at.every((own, k) => own === place.at[k]))) return;
+  if (next === null) requestAnimationFrame(() => { const latest = next; next = null; point(latest); });
+  next = place;
 }
 
 function step(event) {
@@ -329,6 +333,8 @@ function cut(event) {
 
 draw();
 for (const pane of [solid, flat]) pane.on('plotly_hover', follow);
+solid.addEventListener('pointerdown', () => { held = true; }, true);
+window.addEventListener('pointerup', () => { held = false; }, true);
 flat.on('plotly_relayout', cut);
 flat.addEventListener('keydown', step);
 for (const input of document.querySelectorAll('.switches input')) {
