@@ -209,7 +209,7 @@ def test_help_loads_nothing_heavy(arguments):
 def test_an_unknown_word_is_refused_at_once():
     done = subprocess.run([SCRIPT, "shwo"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
-    commands = "reproduce, compare, show, ui, sync"
+    commands = "reproduce, compare, export, figures, show, ui, sync"
     assert done.stderr == f"study: 'shwo' is no command: must be one of {commands}, or KEY=VALUE\n"
     assert done.stdout == ""
 

@@ -152,7 +152,7 @@ MISTAKES = {
     "training.steps=5": "training.epochs and training.steps: exactly one must be given, got (10, 5)",
     "training.epochs=null": "training.epochs and training.steps: exactly one must be given, got (None, None)",
     # what no override is
-    "a.b": "'a.b' is no command: must be one of reproduce, compare, show, ui, sync, or KEY=VALUE",
+    "a.b": "'a.b' is no command: must be one of reproduce, compare, export, figures, show, ui, sync, or KEY=VALUE",
     "seed=1 epochs": "'epochs' must be KEY=VALUE: it has no =\n",
     "seed=[1": "'seed=[1' must be KEY=VALUE: its value cannot be read; close its brackets, or quote it, as KEY=\"'VALUE'\"\n",
     "=3": "'=3' must be KEY=VALUE: it has no key\n",

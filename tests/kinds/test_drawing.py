@@ -1,5 +1,6 @@
 """Which pictures the drawings of kinds make of a landscape and its companions, and what stands in them."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -118,4 +119,7 @@ def test_a_hessian_map_shows_the_ratio_first_and_the_loss_beside_it() -> None:
     runs = {"a": ratio(0.1, "train"), "b": ratio(0.2, "train")}
     (together,) = drawing.together(runs, {}, *WORDS[:2]).values()
     assert together.axes[2].get_ylabel() == "|λmin / λmax|"
-    assert "linear |" in drawing.page(ratio(0.1, "train"), *WORDS)
+    content = (
+        drawing.page(ratio(0.1, "train"), *WORDS).partition('id="content">')[2].partition("</script>")[0]
+    )
+    assert list(json.loads(content)["values"]) == ["eigenvalue_ratio", "loss"]
