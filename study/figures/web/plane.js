@@ -9,6 +9,7 @@ const MISSING = 0, EVALUATED = 1, INTERPOLATED = 2;
 const STATUS = ['missing', 'evaluated', 'interpolated', 'diverged'];
 const INK = '#000', PAPER = '#FFF', GRID = '#DDD', QUIET = '#8C8C8C', POINTED = '#D55E00';
 const HALO = (colour) => `0 0 2px ${colour}, 0 0 2px ${colour}, 0 0 3px ${colour}`;
+const FIRST = {eye: {x: 1.05, y: -1.68, z: 1.05}, center: {x: 0, y: 0, z: -0.12}};  // α to the right, β away
 const MANY = 4000;  // more crosses than these are thinned: a browser draws them slowly
 const [STEM, DOT] = [2, 3];  // the traces of the surface's panel that follow the pointer
 
@@ -38,6 +39,7 @@ let now;             // what is drawn: split, value, scale, and where its number
 let wanted = null;   // the scale that was chosen, for the values that have it
 let zoom = null;     // the ranges of α and β that are looked at; all of them by default
 let pointed = null;  // the place that is pointed at, or was last
+let camera = null;   // from where the surface is looked at, once it was turned
 let turned = 1;      // counts the views, from one reset to the next; 0 would say nothing to the library
 
 /* Numbers in words. */
@@ -213,7 +215,7 @@ function drawSurface(cells, levels, title) {
   const edge = (text, range) => ({title: {text}, range, gridcolor: GRID, zeroline: false, showspikes: false});
   const scene = {
     uirevision: turned,
-    camera: {eye: {x: 1.05, y: -1.68, z: 1.05}, center: {x: 0, y: 0, z: -0.12}},  // α to the right, β away
+    camera: camera ?? FIRST,
     aspectmode: 'manual',
     aspectratio: {x: 1, y: 1, z: 0.8},
     xaxis: edge(content.axes[0].short, bounds[0]),
@@ -336,6 +338,7 @@ for (const pane of [solid, flat]) pane.on('plotly_hover', follow);
 solid.addEventListener('pointerdown', () => { held = true; }, true);
 window.addEventListener('pointerup', () => { held = false; }, true);
 flat.on('plotly_relayout', cut);
+solid.on('plotly_relayout', (event) => { camera = event['scene.camera'] ?? camera; });
 flat.addEventListener('keydown', step);
 for (const input of document.querySelectorAll('.switches input')) {
   input.addEventListener('change', () => {
@@ -343,5 +346,9 @@ for (const input of document.querySelectorAll('.switches input')) {
     draw();
   });
 }
-document.getElementById('reset').addEventListener('click', () => { zoom = null; turned += 1; draw(); });
+document.getElementById('reset').addEventListener('click', () => {
+  [zoom, camera] = [null, null];
+  turned += 1;
+  draw();
+});
 })();
