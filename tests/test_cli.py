@@ -366,8 +366,8 @@ def test_the_closing_lines_say_where_everything_is(start, outputs):
     assert done.err == ""
     for said in (
         "mlp · digits · bs64 · adam · seed 0: finished",
-        "train/loss",
-        "line/train/basin_width",
+        f"  train   {record.latest()['train/loss']:.4g} ",
+        f"basin_width {record.latest()['line/train/basin_width']:.4g}",
         str(record.path / "landscapes" / "line.png"),
         f"all of it: {record.path}",
         f"mirrored to sqlite:///{outputs}/mlflow.db; look with: study ui",
