@@ -41,6 +41,8 @@ OWNERS = {
     "cloudpickle": set(),
     "joblib": {"landscape/executors.py"},
     "curvlinops": {"landscape/hessian.py"},
+    "xarray": {"landscape/variables.py"},
+    "vtkmodules": {"landscape/vtk_files.py"},
     "pytorch_optimizer": {"optimizers/sharpness_aware.py"},
 }
 # The modules that know configurations as OmegaConf has them; below, there are dataclasses only.

@@ -45,6 +45,8 @@ EXTRA = {
     "executors.py": {"joblib", "ray"},
     "hessian.py": {"curvlinops"},
     "direction_files.py": {"safetensors"},
+    "variables.py": {"xarray"},
+    "vtk_files.py": {"vtkmodules"},
 }
 
 
