@@ -9,6 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from study.record import Record
+from study.tracking.description import preview_width, previews
+from study.tracking.images import scaled
+
 # Times and ids; and which of two runs that need one training did it.
 NEVER_TWICE = {"seconds", "created", "record_id", "started", "ended", "trained_by"}
 # Files that hold times, checksums of times, or ids.
@@ -103,14 +107,19 @@ def _manifest(record: Path) -> dict[str, str]:
 
 def _store(output_dir: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for run in _runs(output_dir):
+    runs = _runs(output_dir)
+    names = {run["id"]: run["tags"].get("config_hash") or run["tags"].get("sweep_hash") for run in runs}
+    for run in runs:
         of = f"store/{run['tags'].get('config_hash') or run['tags'].get('sweep_hash')}"
         found |= {f"{of}/{part}": run[part] for part in ("status", "metrics", "artifacts", "data")}
         found[f"{of}/params"] = {
             key: value.replace(str(output_dir), "FOLDER") for key, value in run["params"].items()
         }
         skipped = {"record_id", "mlflow.parentRunId", "trained_by"}
-        found[f"{of}/tags"] = {key: value for key, value in run["tags"].items() if key not in skipped}
+        tags = {key: value for key, value in run["tags"].items() if key not in skipped}
+        for run_id, name in names.items():  # descriptions lead to runs by their ids
+            tags = {key: value.replace(run_id, str(name)) for key, value in tags.items()}
+        found[f"{of}/tags"] = tags
         found[f"{of}/parent"] = run["parent"]
     return found
 
@@ -168,12 +177,18 @@ def _faults_of_store(output_dir: Path) -> list[str]:
 
 
 def _unlike(output_dir: Path, run: dict[str, Any]) -> list[str]:
-    """The artifacts of a run that have not the bytes of its record."""
+    """The artifacts of a run that have not the bytes of its record, or of its pictures made smaller."""
     config = run["tags"].get("config_hash")
     sweep = run["tags"].get("sweep_hash")
-    record = output_dir / "runs" / config if config else output_dir / "sweeps" / str(sweep)
-    manifest = _manifest(record)
-    return [name for name, checksum in run["checksums"].items() if manifest.get(name) != checksum]
+    folder = output_dir / "runs" / config if config else output_dir / "sweeps" / str(sweep)
+    expected = _manifest(folder)
+    record = Record(folder)
+    record.reload()
+    if record.holds("run.json"):
+        for small, name in previews(record).items():
+            picture = scaled(record.read(name), preview_width(record), None, "PNG")
+            expected[small] = hashlib.sha256(picture).hexdigest()
+    return [name for name, checksum in run["checksums"].items() if expected.get(name) != checksum]
 
 
 def _shown(left: dict[str, Any], name: str) -> str:
