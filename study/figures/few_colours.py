@@ -9,5 +9,5 @@ def smaller(png: bytes, colours: int = 256) -> bytes:
     """A picture with the colours that show it best, PNG of the same size in dots."""
     few = Image.open(io.BytesIO(png)).convert("RGB").quantize(colours, method=Image.Quantize.FASTOCTREE)
     found = io.BytesIO()
-    few.save(found, "PNG", optimize=True)
+    few.save(found, "PNG")
     return found.getvalue()
