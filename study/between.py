@@ -171,6 +171,19 @@ def join(
     return landscape
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Pairs of minima with what lies between them.
+
+    Attributes:
+        pairs: each with the landscape of its line.
+        left_out: the pairs that are not among them, and why.
+    """
+
+    pairs: Sequence[tuple[Pair, Landscape]]
+    left_out: Sequence[LeftOut] = ()
+
+
 def join_all(
     members: Members,
     config: ComparisonConfig,
@@ -178,8 +191,8 @@ def join_all(
     executor: Executor,
     kept: Record,
     progress: Progress,
-) -> tuple[list[tuple[Pair, Landscape]], list[LeftOut]]:
-    """The pairs of minima, each with the landscape between them; and what is left out.
+) -> Joined:
+    """The pairs of minima of finished runs, evaluated where they are not kept.
 
     Args:
         members: the runs.
@@ -209,14 +222,16 @@ def join_all(
         with progress(f"between {words}") as on_point:
             data = loaded[pair.start.data_digest]
             joined.append((pair, join(pair, config, evaluation, executor, kept, data, on_point)))
-    return joined, left_out
+    return Joined(joined, left_out)
 
 
-def kept_pairs(members: Members, record: Record) -> list[tuple[Pair, Landscape]]:
-    """The pairs of minima that a record has the landscapes between, in the order in which they are chosen."""
+def kept_pairs(members: Members, record: Record) -> Joined:
+    """The pairs whose landscapes a record has, in the order of `choose_pairs`; nothing is evaluated."""
     chosen, beyond = choose_pairs(members, len(members.runs) ** 2)
     files = [(pair, f"{FOLDER}/{pair.name}.npz") for pair in [*chosen, *beyond]]
-    return [(pair, Landscape.from_bytes(record.read(file))) for pair, file in files if record.holds(file)]
+    return Joined([
+        (pair, Landscape.from_bytes(record.read(file))) for pair, file in files if record.holds(file)
+    ])
 
 
 def solution_file(run: Member) -> str:

@@ -9,20 +9,16 @@ import pandas as pd
 
 from study.alike import UNIT, alike, difference, of_one_unit, shared
 from study.analysis.connectivity import barriers
-from study.between import SPLITS, Pair, Progress, join_all, kept_pairs
+from study.between import SPLITS, Joined, Pair
 from study.chosen import FEWEST_SCENES, MOST_CURVES, MOST_SCENES, choose_runs
-from study.config import ComparisonConfig
-from study.config_evaluation import EvaluationConfig
 from study.differences import compare_differences
 from study.kinds import KINDS
 from study.kinds.base import Kind
 from study.kinds.drawing import LineDrawing, PlaneDrawing
-from study.landscape.executors import Executor
 from study.landscape.result import Landscape
 from study.left_out import LeftOut
 from study.measured import compare_measures
 from study.members import Member, Members
-from study.record import Record
 from study.source import TRAINING
 
 if TYPE_CHECKING:
@@ -54,41 +50,13 @@ class Comparison:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def compare(
-    members: Members,
-    config: ComparisonConfig,
-    evaluation: EvaluationConfig,
-    executor: Executor,
-    kept: Record,
-    progress: Progress,
-) -> Comparison:
-    """Compare finished runs.
+def compare(members: Members, joined: Joined) -> Comparison:
+    """Compare finished runs; nothing is evaluated.
 
     Args:
         members: the runs.
-        config: what is added to them.
-        evaluation: how points between minima are evaluated.
-        executor: who computes them.
-        kept: where those points are kept, and read back from.
-        progress: shows how far an evaluation is, by its name.
+        joined: what lies between pairs of their minima.
     """
-    joined, left_out = join_all(members, config, evaluation, executor, kept, progress)
-    return _compared(members, joined, left_out)
-
-
-def redrawn(members: Members, kept: Record) -> Comparison:
-    """The comparison of finished runs once more: what was joined is read back, and nothing is evaluated.
-
-    Args:
-        members: the runs.
-        kept: where the points between their minima are kept.
-    """
-    return _compared(members, kept_pairs(members, kept), [])
-
-
-def _compared(
-    members: Members, joined: Sequence[tuple[Pair, Landscape]], left_out: Sequence[LeftOut]
-) -> Comparison:
     table = members.table()
     result = Comparison(members, table, grouped(table), pd.DataFrame())
     _compare_training(result)
@@ -98,8 +66,8 @@ def _compared(
     turned = planes[: MOST_SCENES // FEWEST_SCENES]
     for own in sets:
         _draw_landscapes(own, result, MOST_SCENES // len(turned) if own.file in turned else 0)
-    result.left_out += left_out
-    _compare_between(joined, result)
+    result.left_out += joined.left_out
+    _compare_between(joined.pairs, result)
     figures, left_out = compare_measures(members, table)
     result.figures |= figures
     result.left_out += left_out

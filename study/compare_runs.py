@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from study import build
 from study.bars import progress
+from study.between import join_all
 from study.claims import verdict_tags
 from study.compare import compare
 from study.comparison_report import keep_comparison, kept_verdicts
@@ -79,7 +80,8 @@ def compare_runs(
             record.set_state(State.RUNNING)
             record.remove("error.txt")
             members, executor = Members.of(finished), build.executor(config.executor)
-            comparison = compare(members, config.comparison, config.evaluation, executor, record, progress)
+            joined = join_all(members, config.comparison, config.evaluation, executor, record, progress)
+            comparison = compare(members, joined)
             title = f"Comparison of {len(finished)} runs"
             keep_comparison(record, comparison, config.tested, title=title, about={}, failed=unfinished)
         record.set_state(State.FINISHED, **verdict_tags(kept_verdicts(record)))

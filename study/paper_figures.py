@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from study import curvature, report
 from study.analysis.curvature import Curvature
-from study.compare import redrawn
+from study.between import kept_pairs
+from study.compare import compare
 from study.comparison_report import VERDICTS, kept_verdicts, tested
 from study.errors import ConfigError
 from study.export import write_files
@@ -187,7 +188,8 @@ def _drawn(record: Record, names: Sequence[str]) -> Iterator[Mapping[str, "Figur
 def _comparison(record: Record, members: Sequence[str]) -> dict[str, "Figure"]:
     """The figures of a sweep or a comparison, from the records of its runs that are finished."""
     records = [Record.at(record.output_dir, name) for name in members]
-    found = redrawn(Members.of([own for own in records if is_finished(own)]), record).figures
+    finished = Members.of([own for own in records if is_finished(own)])
+    found = compare(finished, kept_pairs(finished, record)).figures
     rows = kept_verdicts(record)
     if len(rows):
         found = {**found, VERDICTS: verdicts_figure(rows, title="Verdicts", caption=tested(rows))}

@@ -10,6 +10,7 @@ from pathlib import Path
 from study import __version__, build
 from study.about import settings, told_apart
 from study.bars import counted, progress
+from study.between import join_all
 from study.claim_checks import check_claims
 from study.claims import verdict_tags
 from study.columns import columns
@@ -265,14 +266,9 @@ def _conclude(
         }
         kept = record.holds(SETTINGS) and record.read_json(SETTINGS) == settings
         if repeated or not kept or not all(record.holds(name) for name in record.files()):
-            comparison = compare(
-                members,
-                config.comparison,
-                config.evaluation,
-                build.executor(config.executor),
-                record,
-                progress,
-            )
+            executor = build.executor(config.executor)
+            joined = join_all(members, config.comparison, config.evaluation, executor, record, progress)
+            comparison = compare(members, joined)
             about = _asked(study) if study else {}
             title = record.read_json("run.json")["name"]
             keep_comparison(record, comparison, config.tested, title=title, about=about, failed=failed)

@@ -10,6 +10,7 @@ import pytest
 
 from study import compare as compare_module
 from study import look as look_module
+from study.between import join_all
 from study.compare import Comparison, compare, grouped
 from study.compare_runs import compare_runs
 from study.comparison_report import keep_comparison, page
@@ -71,7 +72,8 @@ def compared(
         config = tiny("comparison.points=3", *settings)
         members = Members.of([start(*job, **rest).record for job in jobs])
         kept = Record.at(output_dir, "test", COMPARISONS)
-        return compare(members, config.comparison, config.evaluation, Serial(), kept, silent)
+        joined = join_all(members, config.comparison, config.evaluation, Serial(), kept, silent)
+        return compare(members, joined)
 
     return of
 

@@ -28,6 +28,7 @@ import study.run
 import study.train
 from study import build
 from study.bars import progress
+from study.between import join_all
 from study.compare import compare
 from study.config import NAMES, SCHEMAS, StudyConfig
 from study.config_evaluation import ExecutorConfig
@@ -608,7 +609,8 @@ def observe_comparison(observe, monkeypatch, tmp_path) -> Callable[[StudyConfig]
         runs = [observe(replace(config, seed=seed)).prepared for seed in (0, 1)]
         members = Members.of([own.record for own in runs])
         kept = Record.at(tmp_path, "comparison", COMPARISONS)
-        found = compare(members, config.comparison, config.evaluation, Serial(), kept, progress)
+        joined = join_all(members, config.comparison, config.evaluation, Serial(), kept, progress)
+        found = compare(members, joined)
         done: dict[str, Any] = {"between": found.between.to_dict(), "left out": found.left_out}
         for name, line in lines.items():
             done[name] = {key: array.tolist() for key, array in {**line.axes, **line.values}.items()}

@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import r2_score
 
 from study import build
+from study.between import join_all
 from study.compare import compare
 from study.config import StudyConfig
 from study.landscape.eigenpairs import top_eigenpairs
@@ -125,7 +126,9 @@ def test_regressions_are_compared_among_themselves_and_not_drawn_with_a_classifi
     def compared(*chosen: Record):
         kept = Record.at(output_dir, "test", COMPARISONS)
         own = configs[0]
-        return compare(Members.of(chosen), own.comparison, own.evaluation, Serial(), kept, silent)
+        members = Members.of(chosen)
+        joined = join_all(members, own.comparison, own.evaluation, Serial(), kept, silent)
+        return compare(members, joined)
 
     alone = compared(*records[:2])
     assert {"training", "interpolation", "between", "measures"} <= alone.figures.keys()

@@ -6,22 +6,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import mlflow
 from filelock import FileLock
-
-from study.credentials import handed_over
-from study.errors import ConfigError, in_one_line
-from study.record import RUNS, Record, State, now
-from study.tracking.artifacts import unsent, uploaded
-from study.tracking.defaults import set_defaults
-from study.tracking.description import Place, description, preview_width, previews, stamp
-from study.tracking.images import FOLDER, Frame, frame_files, small_files
-from study.tracking.view import TAG as VIEW
-from study.tracking.view import grown, page
-
-set_defaults()
-
-import mlflow  # noqa: E402  # after the variables that it reads
-from mlflow.entities import (  # noqa: E402  # after the variables that it reads
+from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
@@ -29,11 +16,20 @@ from mlflow.entities import (  # noqa: E402  # after the variables that it reads
     Param,
     RunTag,
 )
-from mlflow.utils.mlflow_tags import (  # noqa: E402  # after the variables that it reads
+from mlflow.utils.mlflow_tags import (
     MLFLOW_LOGGED_IMAGES,
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NOTE,
 )
+
+from study.credentials import handed_over
+from study.errors import ConfigError, in_one_line
+from study.record import RUNS, Record, State, now
+from study.tracking.artifacts import unsent, uploaded
+from study.tracking.description import Place, description, preview_width, previews, stamp
+from study.tracking.images import FOLDER, Frame, frame_files, small_files
+from study.tracking.view import TAG as VIEW
+from study.tracking.view import grown, page
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)

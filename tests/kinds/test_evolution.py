@@ -183,7 +183,7 @@ def test_a_tolerance_holds_for_every_plane() -> None:
     weights = Weights.of(nn.Linear(3, 2))
     trained = Trained(
         model=nn.Linear(3, 2),
-        data=None,  # type: ignore[arg-type]
+        data=None,
         solution=weights,
         initialisation=weights,
         fresh=lambda _seed: weights,
