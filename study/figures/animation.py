@@ -37,9 +37,6 @@ from study.landscape.result import Landscape
 MOST_FRAMES = 40
 """Of more checkpoints, so many are shown, evenly spaced from the first to the last."""
 
-SIDE_BY_SIDE = 7.2
-"""Width of contour and surface side by side, in inches."""
-
 HEAD: dict[str, Any] = {
     "linestyle": "none",
     "marker": "o",
@@ -115,10 +112,8 @@ def path_film(
             moment for each checkpoint.
     """
     path = check_path(path)
-    if len(moments) != len(path):
-        raise ValueError(f"moments must be one for each of {len(path)} checkpoints, got {len(moments)}")
+    words = _words(moments, len(path), landscape.loss_unit)
     shown = evenly(range(len(path)), MOST_FRAMES)
-    words = {moments[place].update: moments[place].words(landscape.loss_unit) for place in shown}
     figure = contour_figure(
         landscape,
         split=split,
@@ -169,17 +164,17 @@ def planes_film(
         ValueError: if there is none, one is no such plane or lacks the split, or there is not one moment for
             each.
     """
-    if not planes or len(moments) != len(planes):
-        raise ValueError(f"planes must be at least one, with a moment each, got {len(planes)}")
+    if not planes:
+        raise ValueError("planes must be at least one, got none")
     several = any(len(plane.splits) > 1 for plane in planes.values())
-    shown = [check_plane(planes[update], split) for update in evenly([*planes], MOST_FRAMES)]
-    words = {own.update: own.words(shown[0].loss_unit) for own in evenly(moments, MOST_FRAMES)}
+    shown = [check_plane(plane, split) for plane in evenly([*planes.values()], MOST_FRAMES)]
+    words = _words(moments, len(planes), shown[0].loss_unit)
     drawn = quantity(shown[0], "loss")
     heights = Heights.of(shown, drawn)
     label = unit("loss", shown[0].loss_unit, split if several else "")
     with styled():
         figure = new_figure(3.0)
-        figure.set_figwidth(SIDE_BY_SIDE)
+        figure.set_figwidth(layout().wide)
         contour, place = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
         place.set_axis_off()
         handles: list[Artist] = []
@@ -205,7 +200,7 @@ def planes_film(
         place.remove()
         surface: Axes3D = figure.add_subplot(projection="3d", computed_zorder=False)
         draw_surface(surface, shown[-1], heights, label, axis_labels)
-        right = 1 - PAD / SIDE_BY_SIDE
+        right = 1 - PAD / figure.get_figwidth()
         fit(figure, surface, (left, body[1], right - left, body[3]))
 
     def draw(frame: int) -> None:
@@ -215,6 +210,17 @@ def planes_film(
         draw_surface(surface, shown[frame], heights, label, axis_labels)
 
     return _filmed(figure, title, caption, words, draw)
+
+
+def _words(moments: Sequence[Moment], count: int, loss_unit: str) -> dict[int, str]:
+    """What each frame says, by its update; of many checkpoints, some have one.
+
+    Raises:
+        ValueError: if there are not `count` of them.
+    """
+    if len(moments) != count:
+        raise ValueError(f"moments must be one for each of {count} checkpoints, got {len(moments)}")
+    return {own.update: own.words(loss_unit) for own in evenly(moments, MOST_FRAMES)}
 
 
 def _longest(title: str, words: Iterable[str]) -> str:

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from study.figures.marks import Cells
+from study.figures.marks import cell_status
 from study.figures.panels import looks
 from study.figures.web_page import asset, json_block, script
-from study.landscape.result import Landscape, Status
+from study.landscape.result import Landscape
 
 Kind = Literal["surfaces", "curves"]
 
@@ -50,8 +50,12 @@ def numbers(values: np.ndarray, factor: float = 1.0) -> list[float | None]:
 
 def status_codes(part: Landscape) -> str:
     """The status of each cell of one split in order of the rows, a digit each; see `Status`."""
-    codes = np.where(Cells.of(part).diverged, Status.DIVERGED, part.status)
-    return "".join(str(int(code)) for code in codes.ravel())
+    return "".join(str(code) for code in cell_status(part).ravel())
+
+
+def fact(key: str, name: str, suffix: str) -> dict[str, str]:
+    """What is said of a value under the pointer."""
+    return {"key": key, "name": name, "suffix": suffix}
 
 
 def of_kinds(charts: Mapping[str, Chart]) -> dict[Kind, dict[str, Chart]]:

@@ -1,4 +1,4 @@
-"""What the pictures of web pages share: the facts under the pointer, special points, data for a script."""
+"""What is under the pointer on a line's page, and what pages call axes and markers."""
 
 from collections.abc import Mapping
 from html import escape
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from study.figures.marks import Cells, Mark
+from study.figures.marks import Mark, cell_status
 from study.figures.style import COLOURS, GREEK, STAR
 from study.landscape.result import Landscape, Status
 
@@ -33,12 +33,11 @@ SYMBOLS = {
 
 def cell_facts(part: Landscape) -> np.ndarray:
     """Loss, accuracy in percent, and status of every cell, as words: of the grid's shape, and then 3."""
-    status = np.array([Status(code).name.lower() for code in part.status.ravel()]).reshape(part.shape)
-    status = np.where(Cells.of(part).diverged, "diverged", status)
+    status = np.array([Status(code).name.lower() for code in cell_status(part).ravel()])
     unknown = np.full(part.shape, np.nan)
     loss = [f"{value:.5g}" for value in part.values["loss"].ravel()]
     accuracy = [f"{100 * value:.4g}" for value in part.values.get("accuracy", unknown).ravel()]
-    facts = [np.array(loss), np.array(accuracy), status.ravel()]
+    facts = [np.array(loss), np.array(accuracy), status]
     return np.stack([fact.reshape(part.shape) for fact in facts], axis=-1)
 
 

@@ -1,9 +1,6 @@
 """A figure that a notebook shows where it is the last value of a cell, whatever backend is set."""
 
-import io
-
 from matplotlib.figure import Figure
-from PIL import Image
 
 from study.figures.few_colours import smaller
 
@@ -20,6 +17,7 @@ class Picture(Figure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The figure as PNG, and the width in pixels at which it is shown; IPython asks for both."""
         from study.figures.export import render  # which needs the style, which makes these figures
+        from study.figures.style import DPI
 
-        png = smaller(render(self, "png"), KEPT_COLOURS)
-        return png, {"width": round(SHOWN * Image.open(io.BytesIO(png)).width)}
+        width = round(SHOWN * DPI * self.get_figwidth())
+        return smaller(render(self, "png"), KEPT_COLOURS), {"width": width}

@@ -10,7 +10,7 @@ from study.figures import interactive_line, interactive_plane, switches
 from study.figures.quantity import Value
 from study.figures.style import COLOURS, GREEK
 from study.figures.thinned import thinned
-from study.figures.web_page import web_page
+from study.figures.web_page import script, web_page
 from study.landscape.result import Landscape
 
 MOST = 251
@@ -68,7 +68,7 @@ def interactive_page(
         raise ValueError(
             f"landscape must be a line or a plane of at least 2 by 2 points, got shape {landscape.shape}"
         )
-    library = f"<script>{get_plotlyjs()}</script>"
+    library = script(get_plotlyjs())
     parts = [f"<h1>{escape(title)}</h1>", library, body, f"<p>{escape(caption)}</p>"]
     if warning:
         parts.insert(0, f'<p class="warning">{escape(warning)}</p>')

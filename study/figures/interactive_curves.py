@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.figures.chart import Chart, numbers
+from study.figures.chart import Chart, fact, numbers
 from study.figures.curve import Curve
 from study.figures.interactive_line import DASHES
 from study.figures.overlay import ERROR, Limits, check_runs
+from study.figures.scale import can_be_log
 from study.figures.style import UNITS, unit
 from study.figures.thinned import few_of
-from study.figures.training import CURVES, LINEAR, ROWS, TIMES
+from study.figures.training import CURVES, LINEAR, ROWS, TIMES, check_curves, values_of
 from study.landscape.result import NATS, Landscape, Status
 
 MOST_POINTS = 201
@@ -71,12 +72,20 @@ def line_chart(
         for value in ("loss", score)
     }
     charts = [
-        _chart(value, names[value], places, everywhere[value], title=panel, marks=_common([*parts.values()]))
+        _chart(
+            value,
+            names[value],
+            places,
+            everywhere[value],
+            linear=value != "loss",
+            title=panel,
+            marks=_common([*parts.values()]),
+        )
         for panel, parts in drawn.items()
         for value in everywhere
         if (places := [place for place in parts if value in lines[place]["values"]])
     ]
-    facts = [_fact("loss", "loss", f" {loss_unit}"), _fact(score, score, " %")]
+    facts = [fact("loss", "loss", f" {loss_unit}"), fact(score, score, " %")]
     data = {"lines": lines, "charts": charts, "facts": facts}
     return Chart("curves", data, _strokes(splits) if panels else "")
 
@@ -90,15 +99,17 @@ def training_chart(curves: Mapping[str, pd.DataFrame], entries: Entries, *, loss
         loss_unit: what the loss of an example is counted in.
 
     Raises:
-        ValueError: if there is no run, or one has no entry.
+        ValueError: if there is no run, one has no row, no time, nothing to draw or no entry.
     """
-    check_runs("curves", curves, entries)
+    check_curves(curves, entries)
     lines: list[dict[str, Any]] = []
     for label, own in curves.items():
         kept = few_of(len(own), MOST_POINTS)
         for curve, dash in zip(CURVES, DASHES, strict=True):
             columns = {row: name for row, names in ROWS.items() for name, of in names.items() if of == curve}
-            values = {row: numbers(_shown(own, name)[kept]) for row, name in columns.items() if name in own}
+            values = {
+                row: numbers(values_of(own, name)[kept]) for row, name in columns.items() if name in own
+            }
             if values:
                 along = {words: numbers(own[time].to_numpy()[kept]) for time, words in TIMES.items()}
                 about = {"label": label, "split": curve, "entries": [*entries[label]], "dash": dash}
@@ -115,7 +126,7 @@ def training_chart(curves: Mapping[str, pd.DataFrame], entries: Entries, *, loss
         if (places := [place for place, line in enumerate(lines) if row in line["values"]])
     ]
     suffixes = {"loss": f" {loss_unit}", ERROR: " %"}
-    facts = [_fact(row, row.removesuffix(" (%)"), suffixes.get(row, "")) for row in ROWS]
+    facts = [fact(row, row.removesuffix(" (%)"), suffixes.get(row, "")) for row in ROWS]
     drawn = {line["split"] for line in lines}
     data = {"lines": lines, "charts": charts, "facts": facts}
     return Chart("curves", data, _strokes([name if name in drawn else "" for name in CURVES]))
@@ -148,21 +159,19 @@ def _chart(
     places: Sequence[int],
     values: np.ndarray,
     *,
+    linear: bool,
     title: str = "",
     marks: Sequence[dict[str, Any]] = (),
-    linear: bool | None = None,
 ) -> dict[str, Any]:
     """One chart of some of the lines, on an axis for `values`."""
-    linear = value != "loss" if linear is None else linear
     low, high, log = Limits.about(values, linear=linear)
-    known = values[np.isfinite(values)]
     return {
         "value": value,
         "unit": words,
         "title": title,
         "lines": [*places],
         "log": log,
-        "either": bool(not linear and known.size and known.min() >= 0 and known.max() > 0),
+        "either": not linear and can_be_log(values),
         "range": [-4.0, 104.0] if value == "accuracy" else [low, high] if log else None,
         "marks": [*marks],
     }
@@ -179,17 +188,7 @@ def _common(parts: Sequence[Landscape]) -> list[dict[str, Any]]:
     return [{"at": at, "name": ", ".join(names)} for at, names in named.items()]
 
 
-def _shown(curve: pd.DataFrame, column: str) -> np.ndarray:
-    values = curve[column].to_numpy(dtype=float)
-    return 100.0 * (1.0 - values) if column.endswith("accuracy") else values
-
-
 def _strokes(names: Sequence[str]) -> str:
     """For a caption: which curves have which strokes; nothing where there is but one."""
     known = [f"{name} {STROKES[dash]}" for name, dash in zip(names, cycle(DASHES), strict=False) if name]
     return f"{', '.join(known)}.".capitalize() if len(known) > 1 else ""
-
-
-def _fact(key: str, name: str, suffix: str) -> dict[str, str]:
-    """What is said of a value under the pointer."""
-    return {"key": key, "name": name, "suffix": suffix}

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from study.figures.beside import PALE, check_others
 from study.figures.hover import axis_words, cell_facts, cell_hover, point_marker, point_words
 from study.figures.marks import Cells, marks
-from study.figures.scale import spans_decades
+from study.figures.scale import can_be_log, spans_decades
 from study.figures.style import COLOURS, GREEK, UNITS, unit
 from study.figures.switches import Switch
 from study.figures.web_page import asset, json_block, script
@@ -34,7 +34,7 @@ def line_body(
     """The switches, the picture, and what the script draws in it, as HTML."""
     figure = line_curves(landscape, axis_labels, others)
     loss = np.concatenate([trace.y for trace in figure.data if trace.yaxis == "y"], dtype=float)
-    scales = ["linear", "log"] if (loss > 0).any() and not (loss < 0).any() else ["linear"]
+    scales = ["linear", "log"] if can_be_log(loss) else ["linear"]
     splits = {"all": "all", **{str(place): name for place, name in enumerate(landscape.splits)}}
     switches = [
         Switch("scale", {scale: scale for scale in scales}, figure.layout.yaxis.type),

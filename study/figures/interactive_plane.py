@@ -9,17 +9,14 @@ import numpy as np
 from plotly.colors import get_colorscale
 
 from study.figures.hover import SYMBOLS, axis_words
-from study.figures.marks import Cells, marks
+from study.figures.marks import cell_status, marks
 from study.figures.path import FINE, between_ends, check_path, on_surface, special_on
 from study.figures.quantity import QUANTITIES, Quantity, Value, quantity
-from study.figures.scale import Scale, spans_decades
+from study.figures.scale import Scale, scales
 from study.figures.style import GREEK, LOSSES, STAR, unit
 from study.figures.switches import Switch
 from study.figures.web_page import asset, json_block, script
-from study.landscape.result import Landscape, Status
-
-LARGEST_LINEAR = 1e30
-"""Above this a surface has no linear view: the browser's 3-D numbers end at 3e38."""
+from study.landscape.result import Landscape
 
 STYLE = """.panels { display: flex; flex-wrap: wrap; gap: 0.5em; }
 .panels > div { flex: 1 1 26em; min-width: 0; aspect-ratio: 1; max-height: 36em; }
@@ -76,7 +73,8 @@ def plane_content(
         quantity(plane, first)
     held = [name for name in QUANTITIES if all(name in plane.values for plane in planes)]
     shown = {name: QUANTITIES[name] for name in sorted(held, key=lambda name: name != first)}
-    scales = {name: _scales(own, planes) for name, own in shown.items()}
+    known = {name: _finite(own, planes) for name, own in shown.items()}
+    on = {name: scales(known[name], log=own.log) for name, own in shown.items()}
     labels, short = axis_words(landscape, axis_labels)
     places = [mark.coordinates for mark in marks(landscape)] + ([] if path is None else path.tolist())
     ends = [
@@ -96,17 +94,17 @@ def plane_content(
                 "colours": get_colorscale(own.colours),
                 "factor": own.factor,
                 "unit": escape(landscape.loss_unit) if name in LOSSES else own.suffix,
-                "start": _start(own, planes, scales[name]),
+                "start": next(iter(on[name])),
                 "scales": {
-                    word: _reach(own, planes, scale) | {"floor": scale.floor}
-                    for word, scale in scales[name].items()
+                    word: _reach(known[name], _at_points(own, planes), scale) | {"floor": scale.floor}
+                    for word, scale in on[name].items()
                 },
             }
             for name, own in shown.items()
         },
         "splits": [_split(plane, name, shown) for plane, name in zip(planes, landscape.splits, strict=True)],
         "points": _points(landscape, planes, path),
-        "path": None if path is None else _path(path, planes, shown, scales),
+        "path": None if path is None else _path(path, planes, shown, on),
     }
 
 
@@ -115,24 +113,11 @@ def _packed(array: np.ndarray) -> str:
 
 
 def _split(plane: Landscape, name: str, shown: Mapping[Value, Quantity]) -> dict[str, Any]:
-    status = np.where(Cells.of(plane).diverged, Status.DIVERGED, plane.status).astype(np.uint8)
     return {
         "titles": {value: unit(value, escape(plane.loss_unit), escape(name)) for value in shown},
         "numbers": {value: _packed(plane.values[value]) for value in shown},
-        "status": b64encode(status.tobytes()).decode(),
+        "status": b64encode(cell_status(plane).tobytes()).decode(),
     }
-
-
-def _scales(own: Quantity, planes: list[Landscape]) -> dict[str, Scale]:
-    """The scales that all splits of a value can be shown on, by name."""
-    finite = _finite(own, planes)
-    positive = bool(finite.size and finite.min() >= 0 and finite.max() > 0)
-    found = {"linear": Scale(log=False)}
-    if own.log is None and positive:
-        found["log"] = Scale.of(finite, log=True)
-        if finite.max() > LARGEST_LINEAR:
-            del found["linear"]
-    return found
 
 
 def _finite(own: Quantity, planes: list[Landscape]) -> np.ndarray:
@@ -140,26 +125,23 @@ def _finite(own: Quantity, planes: list[Landscape]) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def _start(own: Quantity, planes: list[Landscape], scales: Mapping[str, Scale]) -> str:
-    log = spans_decades(_finite(own, planes)) or "linear" not in scales
-    return "log" if log and "log" in scales else "linear"
+def _at_points(own: Quantity, planes: list[Landscape]) -> np.ndarray:
+    """A value at the special points of every split, (n,)."""
+    return np.array([own.at(mark) for plane in planes for mark in marks(plane)], dtype=float)
 
 
-def _reach(own: Quantity, planes: list[Landscape], scale: Scale) -> dict[str, list[float]]:
+def _reach(known: np.ndarray, at_points: np.ndarray, scale: Scale) -> dict[str, list[float]]:
     """From where to where the colours reach, and the heights, which special points are among."""
-    cells = scale.place(_finite(own, planes))
-    points = scale.place(np.array([own.at(mark) for plane in planes for mark in marks(plane)], dtype=float))
-    return {
-        key: _widened([*cells, *points[np.isfinite(points) & any_point]])
-        for key, any_point in (("colours", False), ("heights", True))
-    }
+    cells, points = scale.place(known), scale.place(at_points)
+    both = np.concatenate([cells, points[np.isfinite(points)]])
+    return {"colours": _widened(cells), "heights": _widened(both)}
 
 
-def _widened(values: list[float]) -> list[float]:
+def _widened(values: np.ndarray) -> list[float]:
     """The ends of the values; around a single one, some room."""
-    if not values:
+    if not values.size:
         return [0.0, 1.0]
-    low, high = float(min(values)), float(max(values))
+    low, high = float(values.min()), float(values.max())
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         room = 0.1 * max(abs(low), abs(high)) or 1.0
         return [low - room, high + room]

@@ -1,21 +1,19 @@
 """Planes of several runs for a web page: surfaces side by side, of one scale and under one camera."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import to_hex
+from plotly.colors import get_colorscale
 
-from study.figures.chart import Chart, numbers, status_codes
-from study.figures.interactive_plane import LARGEST_LINEAR
+from study.figures.chart import Chart, fact, numbers, status_codes
 from study.figures.marks import marks
 from study.figures.panels import span
 from study.figures.path import FINE, between_ends, check_path, on_surface
 from study.figures.quantity import Quantity, Value, quantity
-from study.figures.scale import Scale, levels, spans_decades
+from study.figures.scale import Scale, levels, scales
 from study.figures.style import GREEK, LOSSES, STAR, unit
 from study.figures.thinned import thinned
 from study.landscape.result import Landscape
@@ -28,9 +26,6 @@ MOST_STEPS = 400
 
 STEPS = [size for size in range(1, FINE + 1) if FINE % size == 0]
 """Every how many of the fine steps of a path can be drawn without missing a checkpoint."""
-
-COLOURS = 16
-"""Colours of a scale; between them the browser interpolates."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +44,6 @@ class _View:
     scale: Scale
     known: np.ndarray
 
-    @property
-    def due(self) -> bool:
-        """Whether its scale is the one that its value is due."""
-        log = spans_decades(self.known) if self.quantity.log is None else self.quantity.log
-        return self.scale.log == log
-
-    def like(self, other: "_View") -> bool:
-        """Whether it shows the same, if on another scale."""
-        return (self.split, self.quantity) == (other.split, other.quantity)
-
     def data(self, loss_unit: str, several: bool) -> dict[str, Any]:
         """The view for the page's script."""
         ticks = levels(self.known, 8, log=self.scale.log)
@@ -68,7 +53,6 @@ class _View:
         found = self.scale.place(self.known)
         low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 1.0)
         room = 0.02 * (high - low) or 0.1 * abs(high) or 1.0
-        colours = mpl.colormaps[self.quantity.colours](np.linspace(0.0, 1.0, COLOURS))
         return {
             "split": self.split,
             "value": self.quantity.name,
@@ -80,7 +64,7 @@ class _View:
             "range": [low - room, high + room],
             "ticks": places,
             "words": words,
-            "colours": [[place / (COLOURS - 1), to_hex(colour)] for place, colour in enumerate(colours)],
+            "colours": get_colorscale(self.quantity.colours),
         }
 
 
@@ -117,12 +101,10 @@ def surface_chart(
         "short": [GREEK.get(axis, axis) for axis in first.axes],
         "ranges": [span(planes.values(), axis) for axis in (0, 1)],
         "facts": [
-            {"key": own.name, "name": own.short, "suffix": " %" if own.name == "accuracy" else ""}
-            | ({"suffix": f" {first.loss_unit}"} if own.name in LOSSES else {})
+            fact(own.name, own.short, f" {first.loss_unit if own.name in LOSSES else own.suffix}".rstrip())
             for own in shown
         ],
         "views": [view.data(first.loss_unit, len(first.splits) > 1) for view in views],
-        "first": next((place for place, view in enumerate(views) if view.due and view.like(views[0])), 0),
         "panels": [_panel(label, own, shown, views, paths.get(label)) for label, own in planes.items()],
     }
     labels = [axis_labels.get(axis, axis) for axis in first.axes]
@@ -142,7 +124,7 @@ def _check(landscapes: Mapping[str, Landscape]) -> None:
 
 
 def _views(planes: Sequence[Landscape], values: Sequence[Value]) -> list[_View]:
-    """Each value and split that every plane has: logarithmic where it can be, linear where a browser can."""
+    """Each value and split that every plane has, on each scale; of the first, first the scale that is due."""
     views = []
     for value, split in product(values, planes[0].splits):
         parts = [plane.split(split) for plane in planes]
@@ -154,12 +136,7 @@ def _views(planes: Sequence[Landscape], values: Sequence[Value]) -> list[_View]:
             [drawn.at(mark) for part in parts for mark in marks(part)],
         ])
         known = known[np.isfinite(known)]
-        linear = _View(split, drawn, Scale(log=False), known)
-        positive = bool(known.size and known.min() >= 0 and known.max() > 0)
-        if positive and drawn.log is not False:
-            views.append(replace(linear, scale=Scale.of(known, log=True)))
-        if not positive or known.max() <= LARGEST_LINEAR:
-            views.append(linear)
+        views += [_View(split, drawn, scale, known) for scale in scales(known, log=drawn.log).values()]
     return views
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 WIDTH = 3.5
 """Width of a picture by default, in inches: one column of a two-column paper."""
 
+WIDE = 7.2
+"""Width of several panels by default, in inches: both columns."""
+
 LABEL_SIZE = 9.0
 """Font size of the labels of axes by default, in points."""
 
@@ -30,7 +33,7 @@ class Layout:
     """
 
     width: float = WIDTH
-    wide: float = 7.2
+    wide: float = WIDE
     title_size: float = 9.0
     label_size: float = LABEL_SIZE
     small_size: float = 7.5

@@ -52,6 +52,11 @@ class Cells:
         return ~self.diverged & ~self.missing
 
 
+def cell_status(part: Landscape) -> np.ndarray:
+    """`Status` of each cell of one split, uint8 of its shape; diverged where the loss is not finite."""
+    return np.where(Cells.of(part).diverged, Status.DIVERGED, part.status).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Mark:
     """A special point as it is drawn; points at the same place are one mark with all their names.

@@ -27,6 +27,7 @@ from study.figures.quantity import Value, quantity
 from study.figures.scale import STEPS, labels, levels
 from study.figures.style import (
     DPI,
+    GREEK,
     name_coordinate,
     styled,
     unit,
@@ -44,8 +45,7 @@ def contour_panels(
     split: str,
     title: str,
     caption: str,
-    x_label: str,
-    y_label: str,
+    axis_labels: Mapping[str, str] = GREEK,
     value: Value = "loss",
     paths: Mapping[str, np.ndarray] = {},
     columns: int = 4,
@@ -58,8 +58,7 @@ def contour_panels(
         split: one of the splits of each.
         title: above the picture.
         caption: below it.
-        x_label: of the horizontal axis.
-        y_label: of the vertical axis.
+        axis_labels: of the axes, by their names in the landscapes.
         value: what to draw of each.
         paths: (α, β) of an optimiser's checkpoints, (K, 2), by the panel's title; as in `contour_figure`.
         columns: at most so many panels beside each other.
@@ -77,7 +76,8 @@ def contour_panels(
     columns = layout().columns(min(columns, len(planes)))
     paths = {label: check_path(path) for label, path in paths.items()}
     planes |= {label: between_ends(planes[label], path) for label, path in paths.items()}
-    drawn = quantity(next(iter(planes.values())), value)
+    first = next(iter(planes.values()))
+    drawn = quantity(first, value)
     known = [quantity(plane, value).drawn(plane).ravel() for plane in planes.values()]
     known += [np.array([drawn.at(mark)]) for plane in planes.values() for mark in marks(plane)]
     across, up = (span(planes.values(), axis) for axis in (0, 1))
@@ -90,8 +90,8 @@ def contour_panels(
         chosen = levels(np.concatenate(known), int(np.clip(10 * height, 8, 14)), log=drawn.log)
         size = layout().label_size if columns < 3 else layout().small_size
         names = [
-            wrap(figure, name, size=size, width=width)
-            for name, width in ((x_label, room), (y_label, max(room * shape, 1.0)))
+            wrap(figure, axis_labels.get(axis, axis), size=size, width=width)
+            for axis, width in zip(first.axes, (room, max(room * shape, 1.0)), strict=True)
         ]
         found: list[Drawn] = []
         handles: list[Artist] = []

@@ -12,6 +12,9 @@ STEPS = (1, 2, 2.5, 5, 10)
 DECADES = 2.0
 """A loss is drawn on a logarithmic scale where its positive values span more decades than this."""
 
+LARGEST_LINEAR = 1e30
+"""Above this a surface has no linear view on a page: the browser's 3-D numbers end at 3e38."""
+
 
 def spans_decades(values: np.ndarray) -> bool:
     """Whether a logarithmic scale is due: no negative value, and positive ones over more than two decades."""
@@ -20,6 +23,12 @@ def spans_decades(values: np.ndarray) -> bool:
     if not positive.size or (finite < 0).any():
         return False
     return bool(np.log10(positive.max()) - np.log10(positive.min()) > DECADES)
+
+
+def can_be_log(values: np.ndarray) -> bool:
+    """Whether a logarithmic scale can show them: some finite value is positive, and none is negative."""
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and finite.min() >= 0 and finite.max() > 0)
 
 
 def levels(values: np.ndarray, count: int = 14, *, log: bool | None = None) -> np.ndarray:
@@ -141,3 +150,20 @@ class Scale:
     def below(self, values: np.ndarray) -> np.ndarray:
         """Which values have no place of their own on a logarithmic scale, being zero or less."""
         return np.isfinite(values) & (values <= 0) if self.log else np.zeros(values.shape, dtype=bool)
+
+
+def scales(values: np.ndarray, *, log: bool | None = None) -> dict[str, Scale]:
+    """The scales on which a page can show values, by name; the one that is due comes first.
+
+    Args:
+        values: finite, (n,).
+        log: which of them the value is due; by default logarithmic where the values span decades. A value
+            that is due none is never shown on a logarithmic one.
+    """
+    found = {"linear": Scale(log=False)}
+    if log is not False and can_be_log(values):
+        found["log"] = Scale.of(values, log=True)
+        if values.max() > LARGEST_LINEAR:
+            del found["linear"]
+    due = "log" if (spans_decades(values) if log is None else log) else "linear"
+    return dict(sorted(found.items(), key=lambda own: own[0] != due))

@@ -102,7 +102,7 @@ def training_figure(
     Raises:
         ValueError: if there is no run, one has no row, no time, nothing to draw or no configuration.
     """
-    _check(curves, groups)
+    check_curves(curves, groups)
     look = looks([groups[label] for label in curves])
     rows = [
         row for row, names in ROWS.items() if any(name in own for own in curves.values() for name in names)
@@ -113,7 +113,7 @@ def training_figure(
         ticks = 5 if layout().wide > 2 * ALONE else 3
         for index, row in enumerate(rows):
             drawn = [(label, name) for label, own in curves.items() for name in ROWS[row] if name in own]
-            values = {each: _values(curves[each[0]], each[1]) for each in drawn}
+            values = {each: values_of(curves[each[0]], each[1]) for each in drawn}
             limits = Limits.about(np.concatenate(list(values.values())), linear=row in LINEAR)
             for column, time in enumerate(TIMES):
                 axes = grid[column * len(rows) + index]
@@ -151,14 +151,19 @@ def _has(curves: Mapping[str, pd.DataFrame], name: str) -> bool:
     return any(name in own for own in curves.values())
 
 
-def _values(curve: pd.DataFrame, name: str) -> np.ndarray:
+def values_of(curve: pd.DataFrame, name: str) -> np.ndarray:
     """What is drawn of a column, an accuracy as the error in percent; NaN where it is not finite."""
     values = curve[name].to_numpy(dtype=float)
     values = np.where(np.isfinite(values), values, np.nan)
     return 100.0 * (1.0 - values) if name.endswith("accuracy") else values
 
 
-def _check(curves: Mapping[str, pd.DataFrame], groups: Mapping[str, str]) -> None:
+def check_curves(curves: Mapping[str, pd.DataFrame], groups: Mapping[str, object]) -> None:
+    """Refuse curves that cannot be drawn; see `training_figure`.
+
+    Raises:
+        ValueError: if there is no run, one has no row, no time, nothing to draw or nothing in `groups`.
+    """
     check_runs("curves", curves, groups)
     for label, own in curves.items():
         columns = [str(each) for each in own]

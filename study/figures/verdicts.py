@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from study.figures.layout import layout
+from study.figures.layout import WIDE, layout
 from study.figures.style import COLOURS, compose, new_figure, styled, wrap
 
 LOOKS: Mapping[str, dict[str, Any]] = {
@@ -20,9 +20,6 @@ LOOKS: Mapping[str, dict[str, Any]] = {
     "inconclusive": {"color": "#555555", "marker": "s"},
 }
 """Colour and marker of each outcome."""
-
-WIDE = 7.2
-"""The width, in inches, at which an axis has five ticks."""
 
 WORDS_WIDTH = 2.9 / WIDE
 """Share of the width for what a claim says."""

@@ -27,7 +27,7 @@ class ContourConfig(BasinConfig, ReplicatedConfig, DirectedPlaneConfig):
     """A plane through the solution, and the basin there."""
 
 
-def measures(landscape: Landscape, config: ContourConfig) -> Mapping[str, float]:
+def measures(landscape: Landscape, config: BasinConfig) -> Mapping[str, float]:
     """Basin (units of α and β), roughness, extremes (the loss's unit), and the cosine of the axes."""
     return {
         **basin_extent(landscape, config.basin_rise),

@@ -209,12 +209,16 @@ class PlaneDrawing(Drawing):
         """The (α, β) of an optimiser's checkpoints that is drawn over the plane, (K, 2); none by default."""
         return None
 
+    def _paths(self, landscapes: Mapping[str, Landscape]) -> dict[str, np.ndarray]:
+        """The paths of those that have one, by label."""
+        paths = {label: self.path(landscape) for label, landscape in landscapes.items()}
+        return {label: path for label, path in paths.items() if path is not None}
+
     def _surfaces(self, landscapes: Mapping[str, Landscape], values: "Sequence[Value]") -> "Chart":
         from study.figures.interactive_surfaces import surface_chart
 
-        paths = {label: self.path(landscape) for label, landscape in landscapes.items()}
-        known = {label: path for label, path in paths.items() if path is not None}
-        return surface_chart(landscapes, axis_labels=self.axis_labels, values=values, paths=known)
+        paths = self._paths(landscapes)
+        return surface_chart(landscapes, axis_labels=self.axis_labels, values=values, paths=paths)
 
     def _panels(
         self, landscapes: Mapping[str, Landscape], title: str, caption: str, value: "Value"
@@ -222,17 +226,15 @@ class PlaneDrawing(Drawing):
         from study.figures.planes import contour_panels
 
         first = next(iter(landscapes.values()))
-        paths = {label: self.path(landscape) for label, landscape in landscapes.items()}
         return {
             suffix: contour_panels(
                 landscapes,
                 split=split,
                 title=of_split,
                 caption=caption,
-                x_label=self.axis_labels["alpha"],
-                y_label=self.axis_labels["beta"],
+                axis_labels=self.axis_labels,
                 value=value,
-                paths={label: path for label, path in paths.items() if path is not None},
+                paths=self._paths(landscapes),
             )
             for suffix, split, of_split in by_split(first, title)
         }

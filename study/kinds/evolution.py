@@ -17,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from study.analysis.measures import BASIN, BASIN_OF_PLANE, EXTREMES, basin_extent, extremes, level_set_area
-from study.analysis.roughness import ROUGHNESS, roughness_measures
+from study.analysis.measures import BASIN, basin_extent, extremes
 from study.figures.few import evenly
 from study.keys import key
 from study.kinds.base import Companion, Kind, Trained
+from study.kinds.contour import KIND as CONTOUR
+from study.kinds.contour import measures as of_solution
 from study.kinds.directed import BasinConfig
-from study.kinds.directed_plane import LABELS, SPANNED, DirectedPlaneConfig, alike, grid, spanned
+from study.kinds.directed_plane import LABELS, DirectedPlaneConfig, alike, grid
 from study.kinds.directed_plane import caption as of_directions
+from study.kinds.directed_plane import geometry as through_solution
 from study.kinds.evolution_drawing import COMPANION, EvolutionDrawing
 from study.landscape.directions import Direction, orthogonalised
 from study.landscape.geometry import Plane
@@ -53,7 +55,7 @@ class EvolutionConfig(BasinConfig, DirectedPlaneConfig):
 
 def geometry(config: EvolutionConfig, trained: Trained) -> Plane:
     """The plane about the solution."""
-    plane = _plane(config, config.axes(trained), trained.solution, trained.solution_name)
+    plane = through_solution(config, trained)
     every = list(trained.checkpoints())
     about = {
         "updates": evenly(every, config.checkpoints),
@@ -91,20 +93,12 @@ def measures(landscape: Landscape, config: EvolutionConfig) -> Mapping[str, floa
     `basin_width_ratio` is the solution's basin width over that at the initialisation, infinite where one is
     not finite or the latter is zero: a bound where a basin reaches the edge of the grid.
     """
-    basin = basin_extent(landscape, config.basin_rise)
-    initial = next(iter(landscape.companions.values()))
+    found, initial = of_solution(landscape, config), next(iter(landscape.companions.values()))
     before = basin_extent(initial, config.basin_rise)
-    width, first = basin["basin_width"], before["basin_width"]
+    width, first = found["basin_width"], before["basin_width"]
     return {
-        **basin,
-        "level_set_area": level_set_area(landscape, config.basin_rise),
-        **roughness_measures(landscape),
-        **extremes(landscape),
-        **spanned(landscape),
-        **{
-            f"initial_{name}": before[name]
-            for name in ("basin_width", "basin_reaches_edge", "basin_unresolved")
-        },
+        **found,
+        **{f"initial_{name}": before[name] for name in BASIN},
         "initial_maximum": extremes(initial)["maximum"],
         "basin_width_ratio": width / first if np.isfinite([width, first]).all() and first > 0 else np.inf,
     }
@@ -126,7 +120,7 @@ KIND = Kind(
     geometry=geometry,
     grid=grid,
     measures=measures,
-    measured=(*BASIN_OF_PLANE, "level_set_area", *ROUGHNESS, *EXTREMES, *SPANNED, *INITIAL),
+    measured=(*CONTOUR.measured, *INITIAL),
     alike=alike,
     drawing=EvolutionDrawing(LABELS),
     caption=caption,

@@ -1,6 +1,6 @@
 """The figures of planes about several checkpoints: beside one another, and one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from study.figures.animation import Moment
+    from study.figures.chart import Chart
     from study.figures.film import Film
 
 COMPANION = "update_"
@@ -29,10 +30,9 @@ class EvolutionDrawing(PlaneDrawing):
         from study.figures.few import evenly
         from study.figures.planes import contour_panels
 
-        drawn = {}
+        drawn, planes = {}, _planes(landscape)
         for suffix, split, of_split in by_split(landscape, title):
-            planes = _planes(landscape)
-            words = [own.words(landscape.loss_unit) for own in _moments(landscape, split)]
+            words = [own.words(landscape.loss_unit) for own in _moments(landscape, planes, split)]
             named = evenly(list(zip(words, planes.values(), strict=True)), self.most_together)
             said = f" Shown: {len(named)} of {len(planes)} planes." if len(named) < len(planes) else ""
             drawn[suffix] = contour_panels(
@@ -40,8 +40,7 @@ class EvolutionDrawing(PlaneDrawing):
                 split=split,
                 title=of_split,
                 caption=f"{caption}{said}",
-                x_label=self.axis_labels["alpha"],
-                y_label=self.axis_labels["beta"],
+                axis_labels=self.axis_labels,
                 warning=warning,
             )
         return drawn
@@ -52,10 +51,11 @@ class EvolutionDrawing(PlaneDrawing):
         """For each split, the planes one after the other, contours beside the surface."""
         from study.figures.animation import planes_film
 
+        planes = _planes(landscape)
         return {
             suffix: planes_film(
-                _planes(landscape),
-                _moments(landscape, split),
+                planes,
+                _moments(landscape, planes, split),
                 split=split,
                 title=of_split,
                 caption=caption,
@@ -70,6 +70,11 @@ class EvolutionDrawing(PlaneDrawing):
     ) -> Mapping[str, "Figure"]:
         """Panels of one scale, of the plane about each run's solution."""
         return super().together(landscapes, groups, "The plane about the solution", caption)
+
+    def chart(self, landscapes: Mapping[str, Landscape], entries: Mapping[str, Sequence[str]]) -> "Chart":
+        """Surfaces of the plane about each run's solution."""
+        chart = super().chart(landscapes, entries)
+        return replace(chart, caption=f"{chart.caption} Shown: the plane about the solution.".strip())
 
     def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
         """The web page of the plane about the solution."""
@@ -86,10 +91,9 @@ def _planes(landscape: Landscape) -> dict[int, Landscape]:
     return {**planes, landscape.provenance["updates"][-1]: replace(landscape, companions={})}
 
 
-def _moments(landscape: Landscape, split: str) -> list["Moment"]:
+def _moments(landscape: Landscape, planes: Mapping[int, Landscape], split: str) -> list["Moment"]:
     """What is said of each plane: the checkpoint, and the loss at its centre."""
     from study.figures.animation import moments
 
-    planes = {update: plane.split(split) for update, plane in _planes(landscape).items()}
-    losses = [point.values["loss"] for plane in planes.values() for point in plane.points.values()]
-    return moments(list(planes), losses, landscape.provenance["updates_per_epoch"])
+    losses = [next(iter(plane.split(split).points.values())).values["loss"] for plane in planes.values()]
+    return moments(planes, losses, landscape.provenance["updates_per_epoch"])

@@ -80,12 +80,12 @@ def test_all_panels_have_one_scale_that_holds_every_value():
 def test_every_split_has_its_views_and_the_scale_that_is_due_comes_first():
     data = surface_chart({"a": plane(1.0, splits=("train", "test"))}).data
     assert {view["split"] for view in data["views"]} == {"train", "test"}
-    assert data["views"][data["first"]]["scale"] == "log"  # 0.5 to 54: over two decades
+    assert data["views"][0]["scale"] == "log"  # 0.5 to 54: over two decades
     narrow = Landscape(
         {"alpha": ALPHA, "beta": BETA}, {"loss": 1.0 + np.ones((6, 4))}, np.ones((6, 4), dtype=np.int8)
     )
     data = surface_chart({"a": narrow}).data
-    assert data["views"][data["first"]]["scale"] == "linear"
+    assert data["views"][0]["scale"] == "linear"
     assert [view["value"] for view in data["views"]] == ["loss", "loss"]
 
 
@@ -237,7 +237,7 @@ def test_a_picture_within_a_page_is_smaller_and_looks_the_same():
     from PIL import Image
 
     runs = {str(scale): plane(float(scale)) for scale in (1, 2)}
-    figure = contour_panels(runs, split="train", title="t", caption="c", x_label="α", y_label="β")
+    figure = contour_panels(runs, split="train", title="t", caption="c")
     png = render(figure, "png")
     few = smaller(png)
     assert len(few) < 0.6 * len(png)
@@ -253,7 +253,7 @@ def test_a_page_of_nine_runs_with_planes_of_25_by_25_is_of_a_sensible_size():
 
     square = np.linspace(-1.0, 1.0, 25)
     runs = {f"seed {seed}": plane(1.0 + seed, square, square, ("train", "test")) for seed in range(9)}
-    figure = contour_panels(runs, split="train", title="t", caption="c", x_label="α", y_label="β")
+    figure = contour_panels(runs, split="train", title="t", caption="c")
     chart = replace(surface_chart({label: runs[label] for label in [*runs][:8]}), pictures=("contour",))
     picture = smaller(render(figure, "png"))
     frame = pd.DataFrame({"run": [*runs]})

@@ -17,7 +17,7 @@ from study.figures.style import styled
 from study.landscape.result import Landscape, Point, Status
 
 WORDS = {"title": "Loss about the minima of several runs", "caption": "cnn on digits, costing $5 & <little>."}
-AXES = {"x_label": "α", "y_label": "β"}
+NAMED = {"alpha": "principal component 1", "beta": "component 2 of many"}
 
 
 def line(
@@ -69,7 +69,7 @@ def planes(count, **settings):
         f"batch_size {16 * 2**n}, optimizer adam, seed {n}": plane(1.0 + n, (9 + n % 3, 7), lost=n == 1)
         for n in range(count)
     }
-    return contour_panels(named, split="", **WORDS, **{**AXES, **settings})
+    return contour_panels(named, split="", **WORDS, **settings)
 
 
 def pairs(groups=2, seeds=3, **settings):
@@ -248,7 +248,7 @@ def test_panels_without_a_finite_loss_have_no_colour_bar():
     empty.values["loss"][:] = np.nan
     empty.status[:] = Status.DIVERGED
     empty.points["centre"].values["loss"] = np.nan
-    figure = contour_panels({"one": empty, "two": empty}, split="", **WORDS, **AXES)
+    figure = contour_panels({"one": empty, "two": empty}, split="", **WORDS)
     assert len(figure.axes) == 2
 
 
@@ -344,7 +344,7 @@ def all_figures():
         lines(runs, {label: f"a long name of a configuration, {label}, " * 3 for label in runs}),
     )
     for count in (1, 3, 24):
-        yield f"{count} planes", planes(count, x_label="principal component 1", y_label="component 2 of many")
+        yield f"{count} planes", planes(count, axis_labels=NAMED)
     for groups in (1, 3, 6):
         yield (
             f"{groups} pairs",
@@ -402,12 +402,12 @@ def test_refusals_are_one_line_that_names_rule_and_value():
     for call, words in (
         (lambda: lines({}, {}), "at least one run, got none"),
         (lambda: between_figure({}, {}, **WORDS), "at least one run, got none"),
-        (lambda: contour_panels({}, split="", **WORDS, **AXES), "at least one run, got none"),
+        (lambda: contour_panels({}, split="", **WORDS), "at least one run, got none"),
         (lambda: lines({"one": plane()}, {"one": "a"}), r"must be lines, got shape \(9, 7\) for 'one'"),
         (lambda: between_figure({"one": plane()}, {"one": "a"}, **WORDS), "must be lines, got shape"),
         (lambda: lines({"one": line()}, {}), "got none for 'one'"),
-        (lambda: contour_panels({"a": line()}, split="train", **WORDS, **AXES), "plane .* got shape"),
-        (lambda: contour_panels({"a": plane()}, split="test", **WORDS, **AXES), "split must be one of"),
+        (lambda: contour_panels({"a": line()}, split="train", **WORDS), "plane .* got shape"),
+        (lambda: contour_panels({"a": plane()}, split="test", **WORDS), "split must be one of"),
         (lambda: planes(2, columns=0), "columns must be at least 1, got 0"),
         (lambda: measures_figure(table()[:0], MEASURES, ["seed"], **WORDS), "at least one run, got none"),
         (lambda: measures_figure(table(), [], ["seed"], **WORDS), "measures must name .* got none"),

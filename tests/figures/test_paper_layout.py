@@ -84,7 +84,7 @@ def figures() -> Iterator[tuple[str, Figure]]:
     pairs = {f"pair {k}: seed {k}": line(0.02 * k) for k in range(5)}
     yield "between", between_figure(pairs, {name: name[:6] for name in pairs}, **WORDS)
     planes = {name: plane(3.0, seed=place) for place, name in enumerate(runs)}
-    yield "panels", contour_panels(planes, split="", **WORDS, x_label=LONG["alpha"], y_label=LONG["beta"])
+    yield "panels", contour_panels(planes, split="", **WORDS, axis_labels=LONG)
     epochs = np.arange(1.0, 8.0)
     curve = pd.DataFrame({"epoch": epochs, "update": 230 * epochs, "train/loss": 10**-epochs})
     curve = curve.assign(**{"train/accuracy": 1 - 0.5 / epochs, "weights/norm": 9 + epochs})

@@ -163,14 +163,14 @@ def test_a_path_that_is_none_is_refused(path: np.ndarray, words: str) -> None:
 def test_panels_have_each_its_path() -> None:
     runs = {"bs 16": plane(), "bs 32": plane(), "bs 64": plane(named=False)}
     paths = {"bs 16": PATH, "bs 32": 0.5 * PATH}
-    figure = contour_panels(runs, split="", x_label="α", y_label="β", paths=paths, **WORDS)
+    figure = contour_panels(runs, split="", paths=paths, **WORDS)
     for axes, path in zip(figure.axes, (PATH, 0.5 * PATH, None), strict=False):
         lines = [each.get_xydata() for each in axes.lines if each.get_gid() == "path"]
         assert len(lines) == (path is not None)
         if path is not None:
             np.testing.assert_array_equal(lines[0], path)
     assert "projection of update 10" not in legend(contour_panels(
-        {"bs 16": plane()}, split="", x_label="α", y_label="β", paths={"bs 16": PATH}, **WORDS
+        {"bs 16": plane()}, split="", paths={"bs 16": PATH}, **WORDS
     ))  # fmt: skip
 
 
@@ -223,9 +223,7 @@ def test_cells_without_a_ratio_are_hatched_though_their_loss_is_finite() -> None
 def test_panels_of_ratios_share_their_levels() -> None:
     small = with_ratio()
     small.values["eigenvalue_ratio"] *= 0.1
-    figure = contour_panels(
-        {"a": with_ratio(), "b": small}, split="", x_label="α", y_label="β", value="eigenvalue_ratio", **WORDS
-    )
+    figure = contour_panels({"a": with_ratio(), "b": small}, split="", value="eigenvalue_ratio", **WORDS)
     first, second = (axes.collections[0] for axes in figure.axes[:2])
     np.testing.assert_array_equal(first.levels, second.levels)
     assert figure.axes[2].get_ylabel() == "|λmin / λmax|"

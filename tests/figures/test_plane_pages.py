@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from study.figures.interactive import interactive_page
-from study.figures.interactive_plane import LARGEST_LINEAR, plane_content
+from study.figures.interactive_plane import plane_content
 from study.figures.path import FINE
+from study.figures.scale import LARGEST_LINEAR
 from study.figures.switches import Switch
 from study.landscape.result import Landscape, Point, Status
 

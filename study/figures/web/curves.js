@@ -78,7 +78,7 @@ function curveTraces(data, chart, along, legend) {
     const line = data.lines[place], colour = legend.colours[line.entries[0]];
     return {
       type: "scatter", mode: "lines+markers", name: literal(line.label), showlegend: false, connectgaps: false,
-      x: line.x[along], y: line.values[chart.value], text: lineFacts(data, line),
+      x: line.x[along], y: line.values[chart.value], text: (line.words ??= lineFacts(data, line)),
       hovertemplate: "%{text}<extra></extra>", visible: legend.shows(line.entries),
       line: { color: colour, dash: line.dash, width: 1.5 }, marker: { color: colour, size: 4 },
     };

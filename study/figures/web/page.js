@@ -2,6 +2,8 @@
 "use strict";
 
 const WORDS = { family: "DejaVu Sans, Verdana, sans-serif", size: 11, color: "#000000" };
+const STATUSES = ["not evaluated", "evaluated", "interpolated", "diverged"];
+
 const PLOTS = { displayModeBar: false, responsive: true, plotlyServerURL: "", showTips: false };
 
 /** A new element at the end of another, with words in it as plain text. */

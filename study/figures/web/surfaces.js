@@ -1,7 +1,6 @@
 // Surfaces side by side: one scale for all, one camera, and switches that choose what all of them show.
 "use strict";
 
-const STATUSES = ["not evaluated", "evaluated", "interpolated", "diverged"];
 const CAMERA = { up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: -0.1 }, eye: { x: 1.3, y: 1.3, z: 1.45 } };
 
 /** Where a value is drawn: at itself, or at its decimal logarithm. */
@@ -27,7 +26,9 @@ function surfaceTraces(data, panel, which) {
   const view = data.views[which], own = panel.splits[view.split], { x, y } = panel;
   const cell = (i, j) => i * y.length + j; // α runs along rows
   const at = (i, j) => Object.fromEntries(data.facts.map(({ key }) => [key, own[key]?.[cell(i, j)]]));
-  const said = (i, j) => facts(data, panel, [], x[i], y[j], at(i, j), STATUSES[own.status[cell(i, j)]]);
+  own.words ??= x.map((a, i) => y.map((b, j) => (
+    facts(data, panel, [], a, b, at(i, j), STATUSES[own.status[cell(i, j)]]))));
+  const said = (i, j) => own.words[i][j];
   const none = { x: [], y: [], z: [], text: [] };
   x.forEach((a, i) => y.forEach((b, j) => {
     if (own[view.value][cell(i, j)] !== null) return;
@@ -92,7 +93,7 @@ function colourBar(bar, view) {
 
 function drawSurfaces(box, data) {
   const switches = add(box, "div", "switches"), bar = add(box, "div", "bar"), grid = add(box, "div", "panels");
-  let which = data.first, camera = CAMERA, asked = null;
+  let which = 0, camera = CAMERA, asked = null;
   const plots = data.panels.map((panel) => {
     const figure = add(grid, "figure", "panel");
     add(figure, "figcaption", "", panel.label);
