@@ -14,16 +14,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from study.figures.few_colours import smaller
 from study.record import SWEEPS, Record
 
 WIDTH = 1280  # pixels
-COLOURS = 256  # of a picture, so that it stays small
 PATIENCE = 120_000  # milliseconds
 IMAGES = Path(__file__).parent / "images"
 
@@ -121,10 +119,7 @@ def kept(page: Page, name: str, height: int) -> None:
     """The page down to a height, once it is at rest, as a picture of few colours."""
     page.wait_for_timeout(5000)
     shot = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
-    with Image.open(BytesIO(shot)) as picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
-            IMAGES / f"{name}.png", optimize=True
-        )
+    (IMAGES / f"{name}.png").write_bytes(smaller(shot))
     page.close()
 
 

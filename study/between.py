@@ -1,14 +1,16 @@
 """From one minimum to another: θ(α) = θˢ + α (θˡ − θˢ) between the solutions of two runs (Listing 8)."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import combinations
 from typing import Any
 
+import pandas as pd
 import torch
 
 from study import build
+from study.bars import progress
 from study.config import ComparisonConfig
 from study.config_evaluation import EvaluationConfig
 from study.keys import hashed
@@ -31,8 +33,7 @@ from study.training.data import DataSet
 
 SPLITS = ("train", "test")
 FOLDER = "comparison/between"  # of a record
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-"""Shows how far an evaluation is, by its name."""
+TABLE = f"{FOLDER}.csv"  # of the barriers
 
 BRANCH_AT, BRANCH_SEED = "training.branch_at", "training.branch_seed"
 
@@ -190,7 +191,6 @@ def join_all(
     evaluation: EvaluationConfig,
     executor: Executor,
     kept: Record,
-    progress: Progress,
 ) -> Joined:
     """The pairs of minima of finished runs, evaluated where they are not kept.
 
@@ -200,7 +200,6 @@ def join_all(
         evaluation: how points are evaluated.
         executor: who computes them.
         kept: where the results are kept.
-        progress: shows how far an evaluation is, by its name.
     """
     joined: list[tuple[Pair, Landscape]] = []
     loaded: dict[str, DataSet] = {}
@@ -226,12 +225,17 @@ def join_all(
 
 
 def kept_pairs(members: Members, record: Record) -> Joined:
-    """The pairs whose landscapes a record has, in the order of `choose_pairs`; nothing is evaluated."""
-    chosen, beyond = choose_pairs(members, len(members.runs) ** 2)
-    files = [(pair, f"{FOLDER}/{pair.name}.npz") for pair in [*chosen, *beyond]]
-    return Joined([
-        (pair, Landscape.from_bytes(record.read(file))) for pair, file in files if record.holds(file)
-    ])
+    """The pairs of a comparison's table of barriers, in its order; nothing is evaluated.
+
+    Raises:
+        DamagedFileError: if the record has not all that the table names.
+    """
+    if TABLE not in record.files():
+        return Joined([])
+    rows = pd.read_csv(BytesIO(record.read(TABLE)), dtype=str)[["start_run", "end_run"]].drop_duplicates()
+    runs = {run.record.config_hash: run for run in members.runs}
+    pairs = [Pair(runs[start], runs[end]) for start, end in rows.itertuples(index=False)]
+    return Joined([(pair, Landscape.from_bytes(record.read(f"{FOLDER}/{pair.name}.npz"))) for pair in pairs])
 
 
 def solution_file(run: Member) -> str:

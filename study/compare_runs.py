@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study import build
-from study.bars import progress
 from study.between import join_all
 from study.claims import verdict_tags
 from study.compare import compare
@@ -80,7 +79,7 @@ def compare_runs(
             record.set_state(State.RUNNING)
             record.remove("error.txt")
             members, executor = Members.of(finished), build.executor(config.executor)
-            joined = join_all(members, config.comparison, config.evaluation, executor, record, progress)
+            joined = join_all(members, config.comparison, config.evaluation, executor, record)
             comparison = compare(members, joined)
             title = f"Comparison of {len(finished)} runs"
             keep_comparison(record, comparison, config.tested, title=title, about={}, failed=unfinished)
@@ -94,7 +93,7 @@ def _about(records: Sequence[Record], config: StudyConfig) -> dict[str, object]:
     hashes = [record.config_hash for record in records]
     return {
         "name": f"comparison of {len(hashes)} runs",
-        "note": "A comparison of runs; see `report.html`.",
+        "note": "",
         "tags": {"comparison": "true", "study": getattr(config.tracking, "experiment", "study")},
         "params": {},
         "data": [],

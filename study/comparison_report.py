@@ -10,6 +10,7 @@ import pandas as pd
 
 from study.analysis.over_directions import SPREAD
 from study.analysis.verdicts import FEWEST
+from study.between import TABLE as BARRIERS
 from study.claims import Judged, in_words, metrics, table, verdicts
 from study.compare import Comparison
 from study.config_claims import ClaimConfig
@@ -26,6 +27,7 @@ from study.record import Record
 from study.replicates import Items
 
 FOLDER, PAGE, VERDICTS = "comparison/", "report.html", "verdicts"
+RUNS_TABLE = f"{FOLDER}runs.csv"
 BETWEEN = f"{FOLDER}between/"  # evaluated points, which are kept from one comparison to the next
 
 
@@ -49,11 +51,11 @@ def keep_comparison(
         failed: the runs that are not in it, each with the reason.
     """
     files: dict[str, bytes] = {
-        f"{FOLDER}runs.csv": _csv(comparison.runs),
+        RUNS_TABLE: _csv(comparison.runs),
         f"{FOLDER}groups.csv": _csv(comparison.groups),
     }
     if len(comparison.between):
-        files[f"{FOLDER}between.csv"] = _csv(comparison.between)
+        files[BARRIERS] = _csv(comparison.between)
     figures = dict(comparison.figures)
     judged = verdicts(claims, Items.of(comparison.members, comparison.runs, comparison.between))
     if judged:

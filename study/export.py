@@ -13,7 +13,7 @@ from study.analysis.over_directions import REPLICATE, replicates
 from study.errors import ConfigError
 from study.files import write_atomically
 from study.landscape.result import NATS, Landscape
-from study.landscape.variables import as_json, to_npz, to_xarray
+from study.landscape.variables import as_json, provenance, to_npz, to_xarray
 from study.record import RUNS, DamagedFileError, Record
 from study.source import find_record
 
@@ -176,8 +176,8 @@ def _csv(stem: str, landscapes: Sequence[Landscape], about: Mapping[str, Any]) -
     table = pd.concat(frames, ignore_index=True)
     empty = [key for key in ("replicate", "split") if table[key].nunique() == 1 and table[key][0] in {0, ""}]
     text = table.drop(columns=empty).to_csv(index=False, na_rep="nan")
-    whole = {**about, "landscapes": [own.provenance for own in landscapes]}
-    return {f"{stem}.csv": text.encode(), f"{stem}.json": (as_json(whole) + "\n").encode()}
+    said = as_json(provenance(landscapes, about))
+    return {f"{stem}.csv": text.encode(), f"{stem}.json": f"{said}\n".encode()}
 
 
 def _netcdf(stem: str, landscapes: Sequence[Landscape], about: Mapping[str, Any]) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.figures.few_colours import smaller
 from study.landscape.allocator import keep_freed_memory
 from study.multirun import Multirun
 from study.paths import root
@@ -15,12 +16,11 @@ from study.prepare import prepare
 from study.record import Record
 from study.resolve import resolved
 from study.run import run
-from study.study_pages import smaller
 from study.sweep import sweep
 
 PAGE, PICTURES = Path("docs", "gallery.md"), Path("docs", "gallery")
 RUNS = PICTURES / "runs.json"  # hash and numbers of each entry, which the page shows
-WIDTH = 1100  # pixels of a picture's longer side
+WIDTH = 1100  # pixels across a picture
 LINE = 80  # characters of a command's line
 
 HEAD = """\
@@ -290,7 +290,7 @@ def write(folder: Path, records: Mapping[str, Record]) -> None:
     for entry in ENTRIES:
         for own, file in zip((*entry.pictures, *entry.wide), entry.files, strict=True):
             picture = records[entry.name].read(own)
-            (folder / file).write_bytes(smaller(picture, WIDTH) if file.suffix == ".png" else picture)
+            (folder / file).write_bytes(smaller(picture, width=WIDTH) if file.suffix == ".png" else picture)
     runs = {entry.name: about(entry, records[entry.name]) for entry in ENTRIES}
     (folder / RUNS).write_text(json.dumps(runs, indent=1) + "\n")
     (folder / PAGE).write_text(page(runs))

@@ -3,15 +3,18 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
+
+import pandas as pd
 
 from study import curvature, report
 from study.analysis.curvature import Curvature
 from study.between import kept_pairs
 from study.compare import compare
-from study.comparison_report import VERDICTS, kept_verdicts, tested
+from study.comparison_report import RUNS_TABLE, VERDICTS, kept_verdicts, tested
 from study.errors import ConfigError
 from study.export import write_files
 from study.figures.export import Format, render
@@ -22,7 +25,6 @@ from study.kinds import KINDS
 from study.landscape.result import Landscape
 from study.members import Members
 from study.record import COMPARISONS, RUNS, SWEEPS, DamagedFileError, Record
-from study.run import is_finished
 from study.saved import saved_landscapes
 from study.self_checks import broken_checks
 from study.source import find_record
@@ -98,6 +100,8 @@ def paper_figures(
             drawn = dict(chain.from_iterable(own.items() for own in _drawn(record, names or known)))
         except (DamagedFileError, ValueError) as error:
             raise ConfigError("RUN", f"must be whole, and of this version: {error}", run) from error
+        if lost := [name for name in names if name not in drawn]:
+            raise ConfigError("NAME", "must be a figure that its records can still give", lost[0])
         for name in names or drawn:
             files |= {f"{name}.{format}": render(drawn[name], format) for format in chosen}
             files[f"{name}.txt"] = caption(drawn[name]).encode()
@@ -177,7 +181,7 @@ def _drawn(record: Record, names: Sequence[str]) -> Iterator[Mapping[str, "Figur
     """The figures of these names, and others that are drawn with them."""
     about = record.read_json("run.json")
     if isinstance(about.get("members"), list):
-        yield _comparison(record, about["members"])
+        yield _comparison(record)
     for name in about.get("landscapes", []):
         if any(own == name or own.startswith(f"{name}.") for own in names):
             yield _landscape(record, name)
@@ -185,11 +189,11 @@ def _drawn(record: Record, names: Sequence[str]) -> Iterator[Mapping[str, "Figur
         yield _curvature(record)
 
 
-def _comparison(record: Record, members: Sequence[str]) -> dict[str, "Figure"]:
-    """The figures of a sweep or a comparison, from the records of its runs that are finished."""
-    records = [Record.at(record.output_dir, name) for name in members]
-    finished = Members.of([own for own in records if is_finished(own)])
-    found = compare(finished, kept_pairs(finished, record)).figures
+def _comparison(record: Record) -> dict[str, "Figure"]:
+    """The figures of a sweep or a comparison, from the records of the runs that it compared."""
+    table = pd.read_csv(BytesIO(record.read(RUNS_TABLE)), dtype={"run": str})
+    members = Members.of([Record.at(record.output_dir, name) for name in table["run"]])
+    found = compare(members, kept_pairs(members, record)).figures
     rows = kept_verdicts(record)
     if len(rows):
         found = {**found, VERDICTS: verdicts_figure(rows, title="Verdicts", caption=tested(rows))}

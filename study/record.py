@@ -112,6 +112,9 @@ class Record:
             wait: whether to wait for another process; if not, False is given where it is taken.
             waiting: called once before a wait.
         """
+        if self._is_held:  # by this object: whoever it calls may ask for it again
+            yield True
+            return
         with locked(self.lock_file, wait, waiting) as held:
             if not held:
                 yield False
@@ -280,9 +283,9 @@ class Record:
         return self.path / name
 
     def _write_manifest(self) -> None:
-        own = {MANIFEST: _digest(_listing(self._manifest))}
+        content = _listing({MANIFEST: _digest(_listing(self._manifest)), **self._manifest})
         for name in (MANIFEST, COPY):
-            write_atomically(self.path / name, _listing({**own, **self._manifest}))
+            write_atomically(self.path / name, content)
 
     def _mend(self) -> None:
         """Write both manifests anew, unless another process is at work here, or nothing can be written."""

@@ -10,6 +10,7 @@ from study.config_claims import ClaimConfig
 from study.keys import LARGEST_SEED, Rule, walk
 from study.paths import root
 from study.resolve import composed, typed
+from study.show import written
 
 GROUPS = (
     "data",
@@ -116,7 +117,8 @@ def _entry(own: Field[Any], value: Any) -> Entry:
     values = between.join(word for word in (_type_in_words(own.type, bool(rule.choices)), words) if word)
     if NoneType in get_args(own.type):
         values += "; or null"
-    return Entry(_shown(value), own.metadata["meaning"], values, is_dataclass(value))
+    default = "???" if str(value).startswith(GIVEN) else written(value)
+    return Entry(default, own.metadata["meaning"], values, is_dataclass(value))
 
 
 def _type_in_words(own: Any, chosen: bool) -> str:
@@ -129,13 +131,3 @@ def _type_in_words(own: Any, chosen: bool) -> str:
     if known:
         return _type_in_words(known[0], chosen)
     return "" if chosen else ONE.get(own, "")
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
-    if str(value).startswith(GIVEN):
-        return "???"
-    if isinstance(value, list):  # as the command line takes it
-        return f"[{', '.join(map(_shown, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)

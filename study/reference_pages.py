@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from study.markdown import fenced
 from study.paths import default_output_dir, root
 from study.reference import GROUPS, Entry, keys_beside, keys_of, keys_of_claims, prefix
 
@@ -131,7 +132,7 @@ def _help(*command: str) -> str:
 
 
 def _fenced(title: str, text: str) -> list[str]:
-    return [f"## {title}", "", "```text", text.rstrip(), "```", ""]
+    return [f"## {title}", "", *fenced(text, "text"), ""]
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 
 from study.analysis.verdicts import Outcome
 from study.claims import in_words
 from study.comparison_report import FOLDER, VERDICTS, kept_verdicts, means, read_verdicts
+from study.figures.few_colours import smaller
 from study.multirun import jobs_of
 from study.paths import root
 from study.record import SWEEPS, Record, State
@@ -37,7 +37,7 @@ anything was run. Of {claims} claims of {studies} studies: {counted}. [The study
 text](../blog_2021.md) shows its figures one by one.
 """
 
-WIDTH = 1600  # pixels of a figure's longer side
+WIDTH = 1600  # pixels across a figure
 COLOURS = 128
 
 
@@ -148,7 +148,7 @@ def write(folder: Path, ready: Mapping[str, tuple[Study, Record]]) -> None:
         for old in own.glob("*.png"):
             old.unlink()
         for figure in figures(record):
-            (own / f"{figure}.png").write_bytes(smaller(record.read(f"{FOLDER}{figure}.png")))
+            (own / f"{figure}.png").write_bytes(smaller(record.read(f"{FOLDER}{figure}.png"), COLOURS, WIDTH))
         (own / f"{VERDICTS}.csv").write_bytes(record.read(f"{FOLDER}{VERDICTS}.csv"))
         remarks = (own / REMARKS).read_text() if (own / REMARKS).is_file() else ""
         (folder / PAGES / f"{name}.md").write_text(page(study, record, remarks))
@@ -162,20 +162,6 @@ def kept(folder: Path) -> dict[str, pd.DataFrame]:
     """The tables of verdicts that lie beside the pages, by study."""
     files = sorted((folder / PAGES).glob(f"*/{VERDICTS}.csv"))
     return {file.parent.name: read_verdicts(file) for file in files}
-
-
-def smaller(png: bytes, width: int = WIDTH) -> bytes:
-    """A figure at the size of a page, in few colours.
-
-    Args:
-        png: the figure.
-        width: pixels of its longer side, at most.
-    """
-    image = Image.open(BytesIO(png)).convert("RGB")
-    image.thumbnail((width, 4 * width))
-    out = BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(out, "png", optimize=True)
-    return out.getvalue()
 
 
 def _csv(record: Record, name: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from study import __version__, build
 from study.about import settings, told_apart
-from study.bars import counted, progress
+from study.bars import counted
 from study.between import join_all
 from study.claim_checks import check_claims
 from study.claims import verdict_tags
@@ -267,7 +267,7 @@ def _conclude(
         kept = record.holds(SETTINGS) and record.read_json(SETTINGS) == settings
         if repeated or not kept or not all(record.holds(name) for name in record.files()):
             executor = build.executor(config.executor)
-            joined = join_all(members, config.comparison, config.evaluation, executor, record, progress)
+            joined = join_all(members, config.comparison, config.evaluation, executor, record)
             comparison = compare(members, joined)
             about = _asked(study) if study else {}
             title = record.read_json("run.json")["name"]

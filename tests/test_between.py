@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from study import build
-from study.bars import progress
 from study.between import BRANCH_SEED, Pair, choose_pairs, join, join_all, solution_file, why_not
 from study.compare import compare
 from study.config import ComparisonConfig, StudyConfig
@@ -125,7 +124,7 @@ def test_siblings_are_joined_from_what_they_share_to_a_barrier_each(
     jobs = [(f"training.branch_at={at}", f"training.branch_seed={seed}") for at in (0, 6) for seed in (1, 2)]
     found = Members.of([start(*job, looks=()).record for job in jobs])
     kept = Record.at(output_dir, "test", COMPARISONS)
-    joined = join_all(found, settings.comparison, settings.evaluation, Serial(), kept, progress)
+    joined = join_all(found, settings.comparison, settings.evaluation, Serial(), kept)
     result = compare(found, joined)
     table = result.between.set_index(["start", "end", "split"])
     assert len(table) == 4

@@ -1,7 +1,6 @@
 """What of several runs is compared, what is left out and why, and `study compare`."""
 
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +56,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple]]:
     return found
 
 
-@contextmanager
-def silent(_name: str):
-    yield lambda _done, _total: None
-
-
 @pytest.fixture
 def compared(
     start: Start, tiny: Callable[..., StudyConfig], plain_pictures: None, output_dir: Path
@@ -72,7 +66,7 @@ def compared(
         config = tiny("comparison.points=3", *settings)
         members = Members.of([start(*job, **rest).record for job in jobs])
         kept = Record.at(output_dir, "test", COMPARISONS)
-        joined = join_all(members, config.comparison, config.evaluation, Serial(), kept, silent)
+        joined = join_all(members, config.comparison, config.evaluation, Serial(), kept)
         return compare(members, joined)
 
     return of

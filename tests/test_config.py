@@ -27,7 +27,6 @@ from torchvision.models import shufflenet_v2_x0_5
 import study.run
 import study.train
 from study import build
-from study.bars import progress
 from study.between import join_all
 from study.compare import compare
 from study.config import NAMES, SCHEMAS, StudyConfig
@@ -609,7 +608,7 @@ def observe_comparison(observe, monkeypatch, tmp_path) -> Callable[[StudyConfig]
         runs = [observe(replace(config, seed=seed)).prepared for seed in (0, 1)]
         members = Members.of([own.record for own in runs])
         kept = Record.at(tmp_path, "comparison", COMPARISONS)
-        joined = join_all(members, config.comparison, config.evaluation, Serial(), kept, progress)
+        joined = join_all(members, config.comparison, config.evaluation, Serial(), kept)
         found = compare(members, joined)
         done: dict[str, Any] = {"between": found.between.to_dict(), "left out": found.left_out}
         for name, line in lines.items():

@@ -307,6 +307,13 @@ def test_the_lock_of_a_killed_process_is_free(record: Record, holder: subprocess
         assert held is True
 
 
+def test_who_holds_a_record_may_ask_for_it_again(record: Record):
+    with record.lock() as held, record.lock(wait=False) as again:
+        assert held is again is True
+    with Record(record.path).lock(wait=False) as held:  # the inner one has not kept it
+        assert held is True
+
+
 def test_records_do_not_lock_each_other(tmp_path: Path):
     with Record.at(tmp_path, "a").lock(), Record.at(tmp_path, "b").lock(wait=False) as held:
         assert held is True

@@ -1,7 +1,6 @@
 """Regression through the whole tool: a network without hidden layers has a quadratic loss, known in full."""
 
 from collections.abc import Callable
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -109,11 +108,6 @@ def test_hessian_and_gauss_newton_of_a_linear_regression_are_those_of_the_text_b
         np.testing.assert_allclose(pairs.values, expected[::-1][:2], rtol=1e-4)
 
 
-@contextmanager
-def silent(_name: str):
-    yield lambda _done, _total: None
-
-
 def test_regressions_are_compared_among_themselves_and_not_drawn_with_a_classification(
     compose: Compose, plain_pictures: None, output_dir
 ):
@@ -127,7 +121,7 @@ def test_regressions_are_compared_among_themselves_and_not_drawn_with_a_classifi
         kept = Record.at(output_dir, "test", COMPARISONS)
         own = configs[0]
         members = Members.of(chosen)
-        joined = join_all(members, own.comparison, own.evaluation, Serial(), kept, silent)
+        joined = join_all(members, own.comparison, own.evaluation, Serial(), kept)
         return compare(members, joined)
 
     alone = compared(*records[:2])

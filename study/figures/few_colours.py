@@ -5,9 +5,17 @@ import io
 from PIL import Image
 
 
-def smaller(png: bytes, colours: int = 256) -> bytes:
-    """A picture with the colours that show it best, PNG of the same size in dots."""
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(colours, method=Image.Quantize.FASTOCTREE)
+def smaller(png: bytes, colours: int = 256, width: int | None = None) -> bytes:
+    """A picture with the colours that show it best, PNG.
+
+    Args:
+        png: the picture.
+        colours: how many at most.
+        width: pixels across, at most; by default it keeps its size.
+    """
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    if width is not None:
+        image.thumbnail((width, image.height))
     found = io.BytesIO()
-    few.save(found, "PNG")
+    image.quantize(colours, method=Image.Quantize.FASTOCTREE).save(found, "PNG")
     return found.getvalue()

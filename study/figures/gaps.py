@@ -8,9 +8,10 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from study.figures.curve import Curve
-from study.figures.marks import Boxes, blank, hatched, runs
+from study.figures.marks import Boxes, blank, hatched
 from study.figures.quantity import Quantity
 from study.figures.style import COLOURS
+from study.landscape.masks import runs
 from study.landscape.result import Landscape
 
 

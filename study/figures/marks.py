@@ -113,12 +113,6 @@ def _markers(found: Mapping[tuple[float, ...], list[str]], names: list[str]) -> 
     return {place: chosen.get(place, STAR) for place in found}
 
 
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and last index of each unbroken run of true entries of a mask (A,)."""
-    steps = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
-    return [(int(start), int(stop) - 1) for start, stop in zip(steps[::2], steps[1::2], strict=True)]
-
-
 def hatched(label: str, which: int = 0) -> Patch:
     """The legend entry, and the look, of what diverged."""
     return Patch(

@@ -19,9 +19,13 @@ def pack(format: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray
         header: JSON-able.
         arrays: by name; none is called `header`.
     """
+    return packed({"header": np.array(json.dumps({"format": format, **header})), **arrays})
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays by name as the bytes of an `.npz` file that needs no pickle."""
     buffer = io.BytesIO()
-    text = np.array(json.dumps({"format": format, **header}))
-    np.savez_compressed(buffer, allow_pickle=False, header=text, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

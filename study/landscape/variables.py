@@ -1,12 +1,12 @@
 """A landscape as named arrays with dimensions, units and meanings: what netCDF and NumPy files hold."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from study.landscape.archive import packed
 from study.landscape.result import Landscape, Status
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ def to_xarray(*landscapes: Landscape, about: Mapping[str, Any] | None = None) ->
     """
     import xarray as xr
 
-    held = _with_provenance(landscapes, about or {})
+    text = np.array(as_json(provenance(landscapes, about or {})))
+    meaning = {"long_name": "JSON: what the values depend on, of each replicate in order"}
+    held = variables(landscapes) | {"provenance": Variable((), text, meaning)}
     return xr.Dataset(
         {name: (own.dimensions, own.values, own.attributes) for name, own in held.items()},
         attrs={"Conventions": "CF-1.11"},
@@ -109,18 +111,10 @@ def to_npz(*landscapes: Landscape, about: Mapping[str, Any] | None = None) -> by
         landscapes: one, or the replicates of one over the same grid; see `variables`.
         about: JSON-able; what else is to be known, beside the landscape's own provenance.
     """
-    held = _with_provenance(landscapes, about or {})
-    arrays = {name: own.values for name, own in held.items()}
-    described = {
-        name: {"dimensions": list(own.dimensions)} | own.attributes
-        for name, own in held.items()
-        if name != "provenance"
-    }
-    text = held["provenance"].values.item()
-    arrays["provenance"] = np.array(as_json({**json.loads(text), "arrays": described}))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    held = variables(landscapes)
+    described = {name: {"dimensions": list(own.dimensions)} | own.attributes for name, own in held.items()}
+    said = as_json(provenance(landscapes, about or {}) | {"arrays": described})
+    return packed({name: own.values for name, own in held.items()} | {"provenance": np.array(said)})
 
 
 def as_json(content: Any) -> str:
@@ -215,8 +209,6 @@ def _about(name: str, landscape: Landscape) -> dict[str, Any]:
     return about | ({"units": "1"} if name in WITHOUT_UNIT else {})
 
 
-def _with_provenance(landscapes: Sequence[Landscape], about: Mapping[str, Any]) -> dict[str, Variable]:
-    """The arrays, and as the last one the provenance of each landscape with what else is known, JSON."""
-    whole = {**about, "landscapes": [own.provenance for own in landscapes]}
-    said = {"long_name": "JSON: what the values depend on, of each replicate in order"}
-    return variables(landscapes) | {"provenance": Variable((), np.array(as_json(whole)), said)}
+def provenance(landscapes: Sequence[Landscape], about: Mapping[str, Any]) -> dict[str, Any]:
+    """What values depend on: what is given, and the provenance of each landscape in order."""
+    return {**about, "landscapes": [own.provenance for own in landscapes]}

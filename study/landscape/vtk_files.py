@@ -13,8 +13,9 @@ from vtkmodules.vtkCommonCore import vtkPoints, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkDataSet, vtkPolyData, vtkStructuredGrid
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter, vtkXMLStructuredGridWriter
 
+from study.landscape.masks import runs
 from study.landscape.result import Landscape, Point, Status
-from study.landscape.variables import as_json
+from study.landscape.variables import as_json, provenance
 
 DECADES = 2.0
 """Heights are logarithmic where the losses are positive and span more decades than this."""
@@ -87,7 +88,7 @@ def vtk_files(landscape: Landscape, about: Mapping[str, Any]) -> dict[str, bytes
         about: JSON-able; what else is to be known, beside the landscape's own provenance.
     """
     heights = Heights.of(landscape)
-    said = {"height": heights.words, "provenance": as_json({**about, "landscapes": [landscape.provenance]})}
+    said = {"height": heights.words, "provenance": as_json(provenance([landscape], about))}
     arrays = {**landscape.values, "status": landscape.status}
     at = heights.place(landscape.values["loss"])
     files = {".points.vtp": _special(landscape, heights, said)} if landscape.points else {}
@@ -132,10 +133,9 @@ def _polyline(
     drawn = vtkPolyData()
     drawn.SetPoints(_points(places))
     lines = vtkCellArray()
-    steps = np.flatnonzero(np.diff(np.concatenate([[0], known.astype(int), [0]])))
-    for start, stop in zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True):
-        lines.InsertNextCell(stop - start)
-        for index in range(start, stop):
+    for first, last in runs(known):
+        lines.InsertNextCell(last - first + 1)
+        for index in range(first, last + 1):
             lines.InsertCellPoint(index)
     drawn.SetLines(lines)
     return _written(vtkXMLPolyDataWriter(), drawn, arrays, said)
@@ -148,8 +148,8 @@ def _special(landscape: Landscape, heights: Heights, said: Mapping[str, str]) ->
     arrays = {name: np.array([point.values.get(name, np.nan) for point in points]) for name in names}
     places = np.zeros((len(points), 3))
     places[:, : len(landscape.shape)] = [point.coordinates for point in points]
-    places[:, 2] = heights.place(arrays["loss"] if "loss" in arrays else np.full(len(points), np.nan))
-    status = [Status.EVALUATED if np.isfinite(point.values["loss"]) else Status.DIVERGED for point in points]
+    places[:, 2] = heights.place(arrays["loss"])
+    status = np.where(np.isfinite(arrays["loss"]), Status.EVALUATED, Status.DIVERGED)
     drawn, vertices = vtkPolyData(), vtkCellArray()
     drawn.SetPoints(_points(places))
     for index in range(len(points)):
@@ -157,7 +157,7 @@ def _special(landscape: Landscape, heights: Heights, said: Mapping[str, str]) ->
         vertices.InsertCellPoint(index)
     drawn.SetVerts(vertices)
     drawn.GetPointData().AddArray(_words("name", list(landscape.points)))
-    return _written(vtkXMLPolyDataWriter(), drawn, {**arrays, "status": np.array(status, np.int8)}, said)
+    return _written(vtkXMLPolyDataWriter(), drawn, {**arrays, "status": status.astype(np.int8)}, said)
 
 
 def _points(places: np.ndarray) -> vtkPoints:

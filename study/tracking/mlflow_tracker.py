@@ -8,19 +8,8 @@ from typing import Any, TypeVar
 
 import mlflow
 from filelock import FileLock
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    Metric,
-    Param,
-    RunTag,
-)
-from mlflow.utils.mlflow_tags import (
-    MLFLOW_LOGGED_IMAGES,
-    MLFLOW_PARENT_RUN_ID,
-    MLFLOW_RUN_NOTE,
-)
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from study.credentials import handed_over
 from study.errors import ConfigError, in_one_line
@@ -73,7 +62,7 @@ class MlflowTracker:
 
     def mirror(self, record: Record) -> bool:
         """Make the store hold what the record holds; a record that says nothing of itself is left out."""
-        if not (record.holds("run.json") and record.holds("state.json")):
+        if not _speaks(record):
             log.warning("%s never started, or is damaged: it is not uploaded; run it again", record.path)
             return False
         client = self._open()
@@ -107,18 +96,18 @@ class MlflowTracker:
         client = self._open()
         above = parent.mirrored().get(self.address(), {}).get("run_id")
         progress = [member.mirrored().get(self.address(), {}) for member in members]
-        if above is None or not all(progress):
+        if above is None or not all(progress) or not _speaks(parent):
             return False
         labels = parent.read_json("run.json").get("labels", {})
         for member, own in zip(members, progress, strict=True):
-            if own.get("parent") == above:
+            if own.get("parent") == above or not _speaks(member):
                 continue
             tags = [RunTag(MLFLOW_PARENT_RUN_ID, above), RunTag("sweep", parent.config_hash)]
             client.log_batch(own["run_id"], tags=tags)
             name = member.read_json("run.json")["name"]
             label = labels.get(member.config_hash)
             client.update_run(own["run_id"], name=f"{name} · {label}" if label else name)
-            with member.lock(wait=False) as held:  # whoever holds it writes the same file
+            with member.lock(wait=False) as held:  # another process that holds it writes the same file
                 if held:
                     latest = member.mirrored().get(self.address(), {})
                     if latest.get("run_id") == own["run_id"]:
@@ -255,16 +244,16 @@ class MlflowTracker:
     ) -> None:
         """Send the files that the store has not got, or has got in another state."""
         files = record.files()
-        for name in uploaded(record, self.upload_checkpoints):
-            if sent.get(name) == files[name]:
-                continue
+        wanted = [name for name in uploaded(record, self.upload_checkpoints) if sent.get(name) != files[name]]
+        if any(Frame.of(name) for name in wanted):
+            client.set_tag(run_id, MLFLOW_LOGGED_IMAGES, "True")  # without it the UI looks for none
+        for name in wanted:
             if not record.holds(name):  # never passed on; the next start makes it again
                 log.warning(
                     "%s is damaged: it is not uploaded till its run is started again", record.path / name
                 )
                 continue
             if (frame := Frame.of(name)) is not None:
-                client.set_tag(run_id, MLFLOW_LOGGED_IMAGES, "True")  # without it the UI looks for none
                 with frame_files(record, name, frame) as sides:
                     for side in sides:
                         client.log_artifact(run_id, str(side), FOLDER)
@@ -279,9 +268,12 @@ class MlflowTracker:
         parent = progress.get("parent")
         if (made_of := stamp(record, parent)) in {None, progress.get("note")}:
             return
-        with small_files(record, previews(record), preview_width(record)) as files:
-            for file in files:
+        files, sent = record.files(), progress["artifacts"]
+        small = {own: name for own, name in previews(record).items() if sent.get(own) != files[name]}
+        with small_files(record, small, preview_width(record)) as made:
+            for file in made:
                 client.log_artifact(run_id, str(file))
+        sent |= {own: files[name] for own, name in small.items()}
         places = [Place(self._experiment_id, own) for own in (run_id, parent) if own]
         client.set_tag(run_id, MLFLOW_RUN_NOTE, description(record, *places))
         progress["note"] = made_of
@@ -296,6 +288,11 @@ class MlflowTracker:
         self._view = grown(kept, metrics, params, now()) or kept
         if self._view != kept:
             client.set_experiment_tag(self._experiment_id, VIEW, self._view)
+
+
+def _speaks(record: Record) -> bool:
+    """Whether a record says what it is, and how far it has come."""
+    return record.holds("run.json") and record.holds("state.json")
 
 
 def store_uri(output_dir: str | Path) -> str:

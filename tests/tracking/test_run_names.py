@@ -78,3 +78,20 @@ def test_below_a_sweep_a_run_is_named_by_what_it_differs_in_there(local_store: P
     for record in runs:  # mirrored again, names and links stay
         assert tracker.mirror(record)
     assert names() == [("net a", "net t"), ("net b · epochs 2", "net s")]
+
+
+def test_a_run_that_its_own_process_holds_is_linked_for_good(
+    local_store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = local_store.parent
+    parent, run = made(folder, "s", SWEEPS, members=["a"], labels={}), made(folder, "a")
+    tracker = MlflowTracker(None, str(folder), "study", "ends")
+    with run.lock():  # as while it is run
+        for record in (parent, run):
+            tracker.mirror(record)
+        assert tracker.link(parent, [run])
+    above = parent.mirrored()[tracker.address()]["run_id"]
+    assert run.mirrored()[tracker.address()]["parent"] == above
+    client = tracker._open()
+    monkeypatch.setattr(client, "log_batch", lambda *_asked, **_settings: pytest.fail("linked again"))
+    assert tracker.link(parent, [run])
