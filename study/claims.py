@@ -138,7 +138,7 @@ def in_words(rows: pd.DataFrame) -> pd.DataFrame:
             "the paper's": row["paper"],
             "remark": _remark(row),
         }
-        for row in rows.fillna({"reason": "", "along": ""}).to_dict("records")
+        for row in rows.astype(object).fillna({"reason": "", "along": ""}).to_dict("records")
     ])
 
 

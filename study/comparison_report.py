@@ -85,7 +85,7 @@ def read_verdicts(file: BytesIO | Path) -> pd.DataFrame:
     """A table of verdicts as it was written."""
     rows = pd.read_csv(file, dtype={"replicates": str})
     words = [name for name in ("beside", "along") if name in rows]  # empty where a claim has none
-    return rows.assign(**{name: rows[name].fillna("") for name in words})
+    return rows.assign(**{name: rows[name].astype(object).fillna("") for name in words})
 
 
 def page(

@@ -305,7 +305,7 @@ def test_paths_go_through_convolutions_poolings_and_folded_normalization(pooling
     for channel in range(2):
         scale = (norm.weight[channel] / (norm.running_var[channel] + norm.eps).sqrt()).item()
         shift = norm.bias[channel].item() - norm.running_mean[channel].item() * scale
-        entering = float(network.conv.weight[channel].square().sum() + network.conv.bias[channel] ** 2)
+        entering = (network.conv.weight[channel].square().sum() + network.conv.bias[channel] ** 2).item()
         for unit in range(2):
             leaving = float(network.out.weight[unit, channel]) ** 2
             total += (

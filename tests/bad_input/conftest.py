@@ -36,8 +36,7 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         monkeypatch.delitem(sys.modules, OWN, raising=False)
         return OWN
 
-    yield write
-    sys.modules.pop(OWN, None)
+    return write
 
 
 @cache
