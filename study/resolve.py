@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,18 @@ def prepare_hydra() -> Path:
     """
     os.environ.setdefault(OUTPUT_DIR_VARIABLE, str(default_output_dir()))
     os.environ[ROOT_VARIABLE] = str(root())
+    _register_schemas()
+    return root() / "conf"
+
+
+@cache
+def _register_schemas() -> None:
+    """Once a process: all of them take as long as a composition."""
     store = ConfigStore.instance()
     store.store(group="schema", name="study", node=StudyConfig)
     for path, schema in SCHEMAS.items():
         group, name = path.rsplit("/", 1)
         store.store(group=f"schema/{group}", name=name, node=schema)
-    return root() / "conf"
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

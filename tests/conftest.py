@@ -5,10 +5,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import DictConfig
+from threadpoolctl import threadpool_limits
 
 from study import cli, report
 from study import look as look_module
@@ -22,6 +25,10 @@ from study.record import Record
 from study.resolve import composed, typed
 from study.run import Outcome, run
 from tests.away import called
+
+# The test processes share the processors: more threads of each only wait for those of the others.
+threadpool_limits(1, user_api="blas")
+torch.set_num_threads(1)
 
 TINY = (
     "data.train_examples=64",
@@ -99,12 +106,18 @@ def output_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    """What Hydra makes of overrides; variables of the environment are read when it is made typed."""
+    return composed(overrides)
+
+
 @pytest.fixture
 def compose(output_dir: Path) -> Compose:
-    """The typed configuration that overrides of the real one give; each call is a Hydra of its own."""
+    """The typed configuration that overrides of the real one give."""
 
     def make(*overrides: str) -> StudyConfig:
-        config = typed(composed(overrides))
+        config = typed(_composed(overrides))
         if not any(override.startswith("output_dir=") for override in overrides):
             assert Path(config.output_dir) == output_dir.resolve()
         return config

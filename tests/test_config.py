@@ -718,7 +718,7 @@ def test_every_sweep_composes_and_every_key_that_it_sweeps_exists(name):
         singles = list(override.sweep_string_iterator())
         assert len(set(singles)) == len(singles) > 1, f"{key} is swept over one value"
         jobs *= len(singles)
-        for value in singles:
+        for value in singles if key != "seed" else (singles[0], singles[-1]):
             typed(composed([f"+sweeps={name}", f"{key}={value}"]))
     opening = (root() / "sweeps" / f"{name}.yaml").read_text().split("defaults:")[0]
     assert all(f"# {word}: " in opening for word in ("Question", "Source", "Cost"))
