@@ -1,5 +1,6 @@
 """What the tests of whole runs share: a configuration so small that a run takes a fraction of a second."""
 
+import os
 import shutil
 import signal
 import sys
@@ -29,6 +30,7 @@ from tests.away import called
 # The test processes share the processors: more threads of each only wait for those of the others.
 threadpool_limits(1, user_api="blas")
 torch.set_num_threads(1)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for processes that tests start
 
 TINY = (
     "data.train_examples=64",

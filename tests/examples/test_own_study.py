@@ -121,7 +121,6 @@ def test_its_page_has_the_question_that_the_file_opens_with(swept: tuple[Record,
     assert "spirals" in record.read_json("run.json")["note"]
 
 
-@pytest.mark.usefixtures("swept")
 def test_the_same_files_answer_another_question_on_two_processes(folder: Path, shell: Shell):
     said = shell(commands()[AGAIN])
     assert "2 runs finished (2 run now)" in said
