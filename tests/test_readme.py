@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from study.about import about
 from study.cli import COMMANDS
+from study.prepare import prepare
 from study.resolve import composed, typed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +30,13 @@ def blocks(language: str, text: str = README) -> list[str]:
         elif inside:
             found[-1][1].append(line)
     return ["\n".join(lines) + "\n" for kind, lines in found if kind == language]
+
+
+def test_the_output_that_is_shown_is_of_the_default_run():
+    shown = README.split("<!-- output: begin -->")[1].split("<!-- output: end -->")[0].strip("`\n")
+    prepared = prepare(typed(composed([])), {})
+    assert shown.splitlines()[0] == f"{about(prepared)['name']}: finished"
+    assert {*re.findall(r"outputs/runs/(\w+)", shown)} == {prepared.identity.config_hash}
 
 
 def commands() -> list[list[str]]:
