@@ -27,6 +27,8 @@ from study.resolve import resolved
 from study.run import Outcome, run
 from study.tally import Tally
 
+LAST_WORDS = 10.0  # seconds that a job has to say in its record that it was stopped
+
 
 @dataclass(frozen=True)
 class Job:
@@ -129,7 +131,10 @@ def find_own_code() -> None:
 
 @cache  # once a process, however many jobs it runs
 def _watch(alive: Path, stop: Path) -> None:
-    """Have this process end when it is told to stop, or its driver is gone: the lock is then free."""
+    """Have this process end when it is told to stop, or its driver is gone: the lock is then free.
+
+    Code that lets no interrupt through, such as a destructor's, does not keep it from that.
+    """
 
     def watch() -> None:
         gone = False
@@ -138,5 +143,7 @@ def _watch(alive: Path, stop: Path) -> None:
             with locked(alive, wait=False) as gone:
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_WORDS)
+        os._exit(INTERRUPTED)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -281,8 +281,9 @@ def _conclude(
     mirrored = tracker.mirror(record)
     begun = [job.record for job in jobs if job.record.holds("run.json")]
     for own in begun:
-        if tracker.failed is None:  # a store that does not answer would be waited for once a run
-            tracker.mirror(own)
+        with own.lock(wait=False) as held:  # whoever holds it mirrors it
+            if held and tracker.failed is None:  # a store that does not answer would be waited for once a run
+                tracker.mirror(own)
     if tracker.failed is None:
         tracker.link(record, begun)
     return SweepOutcome(record, members, failed, repeated, tracker.address() if mirrored else None)

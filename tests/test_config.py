@@ -558,7 +558,6 @@ def observe(monkeypatch, tmp_path) -> Callable[[StudyConfig], Observed]:
     make_executor = study.run.build.executor
     monkeypatch.setattr(study.run.build, "executor", executor)
     monkeypatch.setattr(torch, "compile", lambda function, **_settings: function)  # tested with the plan
-    monkeypatch.setattr("os.fsync", lambda _file: None)  # no machine stops in the middle of these tests
     monkeypatch.setattr(sources, "from_torchvision", files)
     monkeypatch.setattr(sources, "digits", digits)
     monkeypatch.setattr(study.run, "make_tracker", no_store)

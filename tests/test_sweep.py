@@ -157,6 +157,16 @@ def test_a_sweep_started_again_trains_nothing_and_draws_nothing(
     assert {name: again.record.files()[name] for name in before} == before
 
 
+def test_what_a_broken_disk_left_half_written_goes_with_the_next_start(swept: Sweep, output_dir: Path):
+    swept(*SQUARE)
+    run, *_others = Record.all(output_dir)
+    left = run.path / ".mirror.json.abc.tmp"
+    left.write_bytes(b"half")
+    assert swept(*SQUARE).repeated == 0
+    assert not left.exists()
+    assert {own.state for own in Record.all(output_dir)} == {State.FINISHED}
+
+
 def test_the_order_of_values_makes_no_other_sweep(swept: Sweep):
     first = swept("training.batch_size=8,32")
     assert swept("training.batch_size=32,8").record.path == first.record.path

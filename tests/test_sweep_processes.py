@@ -201,7 +201,7 @@ def test_a_driver_that_is_stopped_leaves_no_process_behind(
     command: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
 ):
     outputs = tmp_path / "outputs"
-    longer = ("seed=0,1", "training.epochs=400", *JOBLIB)
+    longer = ("seed=0,1", "training.epochs=250", *JOBLIB)
     driver = command(*longer)
     wait_until(lambda: any(record.holds("training_state.json") for record in Record.all(outputs)))
     if number is signal.SIGINT:

@@ -23,7 +23,8 @@ LONGEST = 5000  # characters, of a tag that every server takes
 MOST_CLAIMS = 12
 SHOWN = 2  # pictures
 NARROW, WIDE = 420, 560  # pixels across, of a picture of a run and of a comparison
-REPORTS = ("report.html", "report.md")
+COMPARISON_PAGE = "report.html"
+REPORTS = (COMPARISON_PAGE, "report.md")
 ALL_RUNS = (
     "training",
     "measures",
@@ -130,7 +131,9 @@ def _preview(name: str) -> str:
 
 
 def _of_comparison(files: dict[str, str]) -> list[str]:
-    """The picture of a comparison: of a landscape, else of what all runs have."""
+    """The picture of a comparison: of a landscape, else of what all runs have. None before all are drawn."""
+    if COMPARISON_PAGE not in files:
+        return []
     found = [name[len("comparison/") : -len(".png")] for name in files if _is_comparison(name)]
     landscapes = [name for name in found if name not in ALL_RUNS and not name.endswith(".difference")]
     wanted = [*landscapes, *(name for name in ("between", "training") if name in found)]
@@ -176,7 +179,7 @@ def _links(about: dict[str, Any], files: dict[str, str], place: Place, parent: P
     pages = [(name, f"landscapes/{name}.html") for name in about.get("landscapes", [])]
     found += [(f"Interactive {name}", place.viewer(page)) for name, page in pages if page in files]
     if parent is not None:
-        found += [("Sweep", parent.page), ("Comparison", parent.viewer("report.html"))]
+        found += [("Sweep", parent.page), ("Comparison", parent.viewer(COMPARISON_PAGE))]
     return [f"[{words(name)}]({address})" for name, address in found]
 
 

@@ -81,11 +81,8 @@ def refusal(preparing: Prepare, output_dir: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def landscape_of(
-    preparing: Prepare, plain_pictures: None, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+def landscape_of(preparing: Prepare, plain_pictures: None) -> Callable[..., Any]:
     """The record of a small run, once it is finished."""
-    monkeypatch.setattr("os.fsync", lambda _file: None)
 
     def record(*overrides: str, **changes: Any) -> Any:
         return run(preparing(*overrides, **changes)).record
@@ -102,7 +99,6 @@ def command(
     plain_pictures: None,
 ) -> Command:
     """The command line within this process, in a folder of its own: exit status, stdout, stderr."""
-    monkeypatch.setattr("os.fsync", lambda _file: None)
     monkeypatch.chdir(tmp_path)
     return command_line
 

@@ -30,7 +30,6 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("trained")
         patch.setenv(OUTPUT_DIR_VARIABLE, str(folder))
-        patch.setattr("os.fsync", lambda _file: None)
         yield run(prepare(copy.deepcopy(typed(composed([*SMALL, "landscape=[]"]))), {})).record.path
 
 

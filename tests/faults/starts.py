@@ -181,7 +181,9 @@ def is_point_file(point: Point) -> bool:
 
 
 def _tear(path: str) -> None:
-    """Leave a file as a kill in the midst of the last write to it would."""
+    """Leave a file as a kill in the midst of the last write would; a second name is no write."""
+    if os.stat(path).st_nlink > 1:
+        return
     size = os.path.getsize(path)
     os.truncate(path, size // 2 if path.endswith(".tmp") else max(size - 10, 0))
 

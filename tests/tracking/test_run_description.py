@@ -88,6 +88,12 @@ def test_a_sweep_says_its_question_its_verdicts_and_what_failed(sweep: Record):
     assert previews(sweep) == {"wide.preview.png": "comparison/wide.png"}
 
 
+def test_a_comparison_that_is_not_drawn_whole_has_no_picture(sweep: Record):
+    sweep.remove("report.html")  # which is written last
+    assert previews(sweep) == {}
+    assert shown(description(sweep, PLACE)) == []
+
+
 @pytest.mark.parametrize(
     ("state", "tags", "said"),
     [
