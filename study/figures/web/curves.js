@@ -126,7 +126,7 @@ function drawCurves(box, data, legend) {
   const over = choice(switches, "over", places, (name) => { along = name; over.set(name); again(); });
   over.set(along);
   const either = data.charts.filter((chart) => chart.either);
-  const scales = either.length ? ["log", "linear"] : [];
+  const scales = either.length ? ["linear", "log"] : [];
   const scaled = choice(switches, "scale", scales, (name) => { scale = name; scaled.set(name); again(); });
   if (either.length) scaled.set(either[0].log ? "log" : "linear");
 }
