@@ -281,8 +281,10 @@ def _conclude(
     mirrored = tracker.mirror(record)
     begun = [job.record for job in jobs if job.record.holds("run.json")]
     for own in begun:
+        if tracker.failed is not None:  # a store that does not answer would be waited for once a run
+            break
         with own.lock(wait=False) as held:  # whoever holds it mirrors it
-            if held and tracker.failed is None:  # a store that does not answer would be waited for once a run
+            if held:
                 tracker.mirror(own)
     if tracker.failed is None:
         tracker.link(record, begun)
