@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from study import comparison_report
 from study.record import SWEEPS, Record, State
-from study.tracking.description import LONGEST, VERDICTS, Place, description, previews, stamp, words
+from study.tracking.description import (
+    COMPARISON_PAGE,
+    LONGEST,
+    VERDICTS,
+    Place,
+    description,
+    previews,
+    stamp,
+    words,
+)
 
 PLACE, PARENT = Place("3", "0123abcd"), Place("3", "fedc9876")
 FILES = ("report.md", "landscapes/wide.html", "landscapes/interpolation.html", "landscapes/interpolation.png")
@@ -86,6 +96,13 @@ def test_a_sweep_says_its_question_its_verdicts_and_what_failed(sweep: Record):
     assert "**Failed jobs**: b" in found
     assert links(found) == {"Report": f"{PLACE.page}/artifacts/report.html"}
     assert previews(sweep) == {"wide.preview.png": "comparison/wide.png"}
+
+
+def test_it_reads_the_files_that_a_comparison_is_written_to():
+    assert (
+        comparison_report.PAGE,
+        f"{comparison_report.FOLDER}{comparison_report.VERDICTS}.csv",
+    ) == (COMPARISON_PAGE, VERDICTS)
 
 
 def test_a_comparison_that_is_not_drawn_whole_has_no_picture(sweep: Record):
