@@ -20,8 +20,8 @@ setup: $(VENV)/installed  ## make a virtual environment with everything
 study: setup  ## train a network, map its loss landscape, log both to MLflow
 	$(BIN)/study
 
-test: setup  ## run all tests, in a process more than there are processors, up to four: some tests wait
-	$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))') --dist worksteal
+test: setup  ## run all tests, in as many processes as there are processors, up to four
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: setup  ## time peers, engine and adaptive evaluation: make bench MNIST=FOLDER (an hour)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[bench]'

@@ -307,7 +307,7 @@ def test_paths_go_through_convolutions_poolings_and_folded_normalization(pooling
         shift = norm.bias[channel].item() - norm.running_mean[channel].item() * scale
         entering = (network.conv.weight[channel].square().sum() + network.conv.bias[channel] ** 2).item()
         for unit in range(2):
-            leaving = float(network.out.weight[unit, channel]) ** 2
+            leaving = network.out.weight[unit, channel].item() ** 2
             total += (
                 4 * (entering * scale**2 + shift**2) * edge**2 * leaving
             )  # 2 × 2 places of the convolution
