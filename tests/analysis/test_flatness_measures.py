@@ -311,7 +311,7 @@ def test_paths_go_through_convolutions_poolings_and_folded_normalization(pooling
             total += (
                 4 * (entering * scale**2 + shift**2) * edge**2 * leaving
             )  # 2 × 2 places of the convolution
-    total += float(network.out.bias.square().sum())
+    total += network.out.bias.square().sum().item()
     objective = Objective(network, CROSS_ENTROPY, torch.randn(2, 1, 3, 3).double(), torch.tensor([0, 1]))
     assert path_norm(objective, Weights.of(network)) == pytest.approx(total**0.5, rel=1e-12)
 

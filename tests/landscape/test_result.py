@@ -1,5 +1,6 @@
 """Landscapes: saved and read back, split by split, as a table."""
 
+import ast
 import json
 import os
 import pickle
@@ -126,6 +127,20 @@ def test_foreign_files_are_refused_by_name_and_no_pickle_is_run(surface, tmp_pat
     assert not (tmp_path / "executed").exists()
     with pytest.raises(FileNotFoundError):
         Landscape.load(tmp_path / "missing.npz")
+
+
+def test_a_header_that_another_thread_came_between_is_read_again(surface, tmp_path, monkeypatch):
+    surface.save(tmp_path / "surface.npz")
+    parse, between = ast.literal_eval, [True, False, False, True, False]
+
+    def literal_eval(text):
+        if between and between.pop():
+            raise SystemError("AST constructor recursion depth mismatch (before=48, after=45)")
+        return parse(text)
+
+    monkeypatch.setattr(ast, "literal_eval", literal_eval)
+    equal(surface, Landscape.load(tmp_path / "surface.npz"))
+    assert between == []
 
 
 def test_objects_are_never_pickled_into_a_file(surface):
