@@ -62,12 +62,16 @@ class Moment:
     loss: float
     epoch: float | None = None
 
+    @property
+    def when(self) -> str:
+        """Its place in the training."""
+        epoch = "" if self.epoch is None else f", epoch {round(self.epoch, 2):g}"
+        return f"update {self.update:,}{epoch}"
+
     def words(self, loss_unit: str) -> str:
         """What the frame says of it."""
-        when = f"update {self.update:,}"
-        when += "" if self.epoch is None else f", epoch {round(self.epoch, 2):g}"
         loss = f"{self.loss:.3g} {loss_unit}" if np.isfinite(self.loss) else "not finite"
-        return f"{when}, loss {loss}"
+        return f"{self.when}, loss {loss}"
 
 
 def moments(updates: Iterable[float], losses: Iterable[float], per_epoch: int | None) -> list[Moment]:

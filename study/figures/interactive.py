@@ -14,7 +14,8 @@ from study.figures.web_page import script, web_page
 from study.landscape.result import Landscape
 
 MOST = 251
-"""Points along an axis that a page of a plane shows: 501 would be 50 MB, and a browser turns them slowly."""
+"""Points along an axis that a page of a plane shows: 501 would be 50 MB, and a browser turns them slowly. Of
+several planes, as many in all."""
 
 _STYLE = f"""h1 {{ font-size: 1.15em; font-weight: normal; }}
 p {{ color: {COLOURS.quiet}; font-size: 0.85em; overflow-wrap: anywhere; }}
@@ -32,6 +33,7 @@ def interactive_page(
     first: Value = "loss",
     path: np.ndarray | None = None,
     others: Mapping[str, Landscape] = {},
+    stages: Mapping[str, Landscape] = {},
     warning: str | None = None,
 ) -> str:
     """A web page in one string, with the drawing library within: it asks nothing of any network.
@@ -50,20 +52,25 @@ def interactive_page(
         first: what is shown of a plane to begin with; a switch has all else that it holds.
         path: over a plane, (α, β) of an optimiser's checkpoints, (K, 2); as in `contour_figure`.
         others: beside a line, more lines over the same axis, by their names; as in `line_figure`.
+        stages: over a plane, planes to step through, by what is said of each, on one scale; the last is shown
+            first. They are of the landscape's axes and splits, with special points at the same places.
         warning: why the picture is not to be trusted, taken literally; conspicuous above it.
 
     Raises:
-        ValueError: if the landscape is of another shape, or lacks a value, or the path or another line does
-            not fit it.
+        ValueError: if the landscape is of another shape, or lacks a value, or the path, another line or a
+            stage does not fit it.
     """
     if len(landscape.shape) == 1:
         body, style = interactive_line.line_body(landscape, axis_labels, others), interactive_line.STYLE
     elif len(landscape.shape) == 2 and min(landscape.shape) >= 2:
-        shown = thinned(landscape, MOST)
+        most = int(MOST / len(stages or (1,)) ** 0.5)
+        shown = thinned(landscape, most)
         if shown.shape != landscape.shape:
             few, many = (" × ".join(map(str, own.shape)) for own in (shown, landscape))
             caption = f"{caption} This page shows {few} of the {many} points."
-        body, style = interactive_plane.plane_body(shown, axis_labels, first, path), interactive_plane.STYLE
+        few_of_each = {name: thinned(stage, most) for name, stage in stages.items()}
+        body = interactive_plane.plane_body(shown, axis_labels, first, path, few_of_each)
+        style = interactive_plane.STYLE
     else:
         raise ValueError(
             f"landscape must be a line or a plane of at least 2 by 2 points, got shape {landscape.shape}"

@@ -20,7 +20,10 @@ from study.landscape.result import Landscape
 
 STYLE = """.panels { display: flex; flex-wrap: wrap; gap: 0.5em; }
 .panels > div { flex: 1 1 26em; min-width: 0; aspect-ratio: 1; max-height: 36em; }
-output { display: block; min-height: 2.8em; margin: 0.6em 0 0; font-size: 0.85em; }"""
+#facts { display: block; min-height: 2.8em; margin: 0.6em 0 0; font-size: 0.85em; }
+.stages { display: flex; gap: 0.7em; align-items: center; margin: 0.6em 0 0; font-size: 0.85em; }
+.stages input { flex: 0 1 24em; min-width: 8em; accent-color: #0072B2; }
+.stages input:focus-visible { outline: 2px solid #D55E00; outline-offset: 1px; }"""
 """The panels side by side, or stacked in a narrow window; none higher than wide: the drawing library fits the
 height of a scene alone, and a higher one loses the labels at its sides."""
 
@@ -30,9 +33,10 @@ def plane_body(
     axis_labels: Mapping[str, str] = GREEK,
     first: Value = "loss",
     path: np.ndarray | None = None,
+    stages: Mapping[str, Landscape] = {},
 ) -> str:
     """The switches, the panels, and what the script draws in them, as HTML."""
-    content = plane_content(landscape, axis_labels, first, path)
+    content = plane_content(landscape, axis_labels, first, path, stages)
     shown = content["values"]
     scales = [scale for scale in ("linear", "log") if any(scale in own["scales"] for own in shown.values())]
     switches = [
@@ -42,14 +46,25 @@ def plane_body(
     ]
     return f"""<div class="switches">{"".join(switch.html() for switch in switches)}
 <button type="button" id="reset">reset view</button></div>
-<output id="facts">Point at the surface or at the contours to read values off.</output>
+{_slider(list(stages))}<output id="facts">Point at the surface or at the contours to read values off.</output>
 <div class="panels">
 <div id="surface" role="img" aria-label="Surface in three dimensions"></div>
 <div id="contours" role="group" tabindex="0" aria-label="Contours; arrow keys move the point read off">
 </div>
 </div>
 {json_block("content", content)}
-{script(asset("plane.js"))}"""
+{script(asset("numbers.js") + asset("plane.js"))}"""
+
+
+def _slider(stages: list[str]) -> str:
+    """What chooses between several planes, in their order; nothing where there is one."""
+    if len(stages) < 2:
+        return ""
+    last = len(stages) - 1
+    return f"""<div class="stages"><label for="stage">checkpoint</label>
+<input type="range" id="stage" min="0" max="{last}" value="{last}" aria-valuetext="{escape(stages[-1])}">
+<output for="stage" id="stage-name">{escape(stages[-1])}</output></div>
+"""
 
 
 def plane_content(
@@ -57,17 +72,20 @@ def plane_content(
     axis_labels: Mapping[str, str] = GREEK,
     first: Value = "loss",
     path: np.ndarray | None = None,
+    stages: Mapping[str, Landscape] = {},
 ) -> dict[str, Any]:
     """What the page's script draws, JSON-able; arrays as little-endian float64 in base 64, rows α.
 
     Every value that each split has can be shown, `first` to begin with, and each on a logarithmic scale if it
     is a loss, or spread of one, and none is negative; on a linear one if none is huge. Its scale is one for
-    all splits.
+    all splits and all stages; a path is on the surfaces of `landscape`.
 
     Raises:
-        ValueError: if a split lacks `first`, or the path is none.
+        ValueError: if a split lacks `first`, the path is none, or a stage has other axes, splits or places of
+            special points than `landscape`.
     """
-    planes = [landscape.split(name) for name in landscape.splits]
+    at_each = {name: _alike(name, stage, landscape) for name, stage in (stages or {"": landscape}).items()}
+    planes = [plane for of_splits in at_each.values() for plane in of_splits]
     path = None if path is None else check_path(path)
     for plane in planes:
         quantity(plane, first)
@@ -102,19 +120,46 @@ def plane_content(
             }
             for name, own in shown.items()
         },
-        "splits": [_split(plane, name, shown) for plane, name in zip(planes, landscape.splits, strict=True)],
-        "points": _points(landscape, planes, path),
-        "path": None if path is None else _path(path, planes, shown, on),
+        "splits": [
+            {value: unit(value, escape(landscape.loss_unit), escape(name)) for value in shown}
+            for name in landscape.splits
+        ],
+        "stages": [
+            {
+                "name": escape(name),
+                "splits": [_split(plane, shown) for plane in of_splits],
+                "points": _points(of_splits, path),
+            }
+            for name, of_splits in at_each.items()
+        ],
+        "path": None
+        if path is None
+        else _path(path, [landscape.split(name) for name in landscape.splits], shown, on),
     }
+
+
+def _alike(name: str, stage: Landscape, landscape: Landscape) -> list[Landscape]:
+    """The planes of a stage, split by split.
+
+    Raises:
+        ValueError: if it is not over the same places, or of other splits.
+    """
+    places = [[point.coordinates for point in own.points.values()] for own in (stage, landscape)]
+    axes = [[axis.tolist() for axis in own.axes.values()] for own in (stage, landscape)]
+    if axes[0] != axes[1] or places[0] != places[1] or stage.splits != landscape.splits:
+        raise ValueError(
+            "stages must have the axes, the splits and the places of special points of the landscape, which "
+            f"{name!r} has not"
+        )
+    return [stage.split(split) for split in stage.splits]
 
 
 def _packed(array: np.ndarray) -> str:
     return b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
 
 
-def _split(plane: Landscape, name: str, shown: Mapping[Value, Quantity]) -> dict[str, Any]:
+def _split(plane: Landscape, shown: Mapping[Value, Quantity]) -> dict[str, Any]:
     return {
-        "titles": {value: unit(value, escape(plane.loss_unit), escape(name)) for value in shown},
         "numbers": {value: _packed(plane.values[value]) for value in shown},
         "status": b64encode(cell_status(plane).tobytes()).decode(),
     }
@@ -148,8 +193,8 @@ def _widened(values: np.ndarray) -> list[float]:
     return [low, high]
 
 
-def _points(landscape: Landscape, planes: list[Landscape], path: np.ndarray | None) -> list[dict[str, Any]]:
-    """The special points, with the values of each split."""
+def _points(planes: list[Landscape], path: np.ndarray | None) -> list[dict[str, Any]]:
+    """The special points of planes, one a split, with the values of each."""
     found = [marks(plane if path is None else between_ends(plane, path)) for plane in planes]
     return [
         {

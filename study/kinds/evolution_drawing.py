@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.kinds.drawing import PlaneDrawing
 from study.kinds.titles import by_split
@@ -76,9 +76,11 @@ class EvolutionDrawing(PlaneDrawing):
         chart = super().chart(landscapes, entries)
         return replace(chart, caption=f"{chart.caption} Shown: the plane about the solution.".strip())
 
-    def page(self, landscape: Landscape, title: str, caption: str, warning: str | None) -> str:
-        """The web page of the plane about the solution."""
-        return super().page(landscape, title, f"{caption} Shown: the plane about the solution.", warning)
+    def on_page(self, landscape: Landscape) -> dict[str, Any]:
+        """The planes to step through, by the place of their checkpoints in the training."""
+        planes = _planes(landscape)
+        moments = _moments(landscape, planes, landscape.splits[0])
+        return {"stages": dict(zip((own.when for own in moments), planes.values(), strict=True))}
 
 
 def _planes(landscape: Landscape) -> dict[int, Landscape]:

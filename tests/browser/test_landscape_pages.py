@@ -1,6 +1,7 @@
 """Pages of landscapes as a reader sees and uses them: what is drawn is read back from the drawing library."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,10 +290,48 @@ def test_zooming_the_contours_cuts_the_surface_and_the_view_can_be_reset(opened)
     is_clean(seen)
 
 
+def test_the_slider_shows_one_stage_after_the_other_on_one_scale(opened):
+    last = plane()
+    first = replace(last, values={name: own / 2 for name, own in last.values.items()})
+    first = replace(first, points={"start": first.points["initialisation"], "here": first.points["solution"]})
+    seen = opened(last, stages={"update 0, epoch 0": first, "update 9, epoch 1": last})
+    page = seen.page
+
+    def is_drawn(stage: Landscape, *names: str) -> None:
+        wanted = np.where(np.isfinite(stage.values["train/loss"]), stage.values["train/loss"], np.nan)
+        for pane in ("surface", "contours"):
+            np.testing.assert_allclose(10 ** heights(page, pane), wanted)
+        marked = layout(page, "surface", ".scene.annotations.map((own) => own.text)")
+        assert marked[1::2] == list(names)
+
+    is_drawn(last, "initialisation", "solution")
+    hover(page, ALPHA[9], BETA[2])
+    is_marked(page, ALPHA[9], BETA[2])
+    before = [layout(page, "surface", ".scene.zaxis.range"), layout(page, "surface", ".scene.camera.eye")]
+    slider = page.locator("#stage")
+    slider.focus()
+    page.keyboard.press("Home")
+    page.wait_for_function("document.getElementById('stage-name').textContent === 'update 0, epoch 0'")
+    assert slider.get_attribute("aria-valuetext") == "update 0, epoch 0"
+    is_drawn(first, "start", "here")
+    after = [layout(page, "surface", ".scene.zaxis.range"), layout(page, "surface", ".scene.camera.eye")]
+    assert after == before
+    loss = first.values["train/loss"][9, 2]  # the mark stays, at the other stage's value
+    assert trace(page, "surface", 3)["z"] == [pytest.approx(np.log10(loss), rel=1e-12)]
+    assert f"loss = {loss:.5g} nats" in page.locator("#facts").inner_text()
+    press(page, "split", "test")
+    np.testing.assert_allclose(10 ** heights(page)[0, 0], first.values["test/loss"][0, 0])
+    slider.fill("1")
+    page.wait_for_function("document.getElementById('stage-name').textContent === 'update 9, epoch 1'")
+    np.testing.assert_allclose(10 ** heights(page)[0, 0], last.values["test/loss"][0, 0])
+    is_clean(seen)
+
+
 @pytest.mark.parametrize("width", [1280, 600, 400])
 def test_nothing_of_a_page_is_wider_than_the_window(opened, width):
-    for landscape in (plane(), line()):
-        seen = opened(landscape, width=width)
+    stages = {"update 0, epoch 0": plane(), "update 12,345, epoch 67.89": plane()}
+    for landscape, settings in ((plane(), {"stages": stages}), (line(), {})):
+        seen = opened(landscape, width=width, **settings)
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
         for box in seen.page.evaluate(
             """() => [...document.querySelectorAll('.js-plotly-plot')]

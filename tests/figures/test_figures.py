@@ -563,7 +563,7 @@ def test_the_loss_is_called_by_its_split_where_there_are_several():
         assert flat.axes[1].get_ylabel() == f"{split} loss (nats per example)"
         solid = surface_figure(landscape, split=split, **WORDS)
         assert solid.axes[0].get_zlabel() == f"{split} loss (nats per example)"
-    titles = [split["titles"] for split in plane_content(landscape)["splits"]]
+    titles = plane_content(landscape)["splits"]
     assert titles == [{"loss": f"{split} loss (nats per example)"} for split in ("train", "test")]
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,10 @@ def test_a_page_holds_every_number_to_the_bit_with_alpha_along_rows():
     content = written(interactive_page(plane(loss=loss), **WORDS))
     np.testing.assert_array_equal(floats(content["axes"][0]["at"]), ALPHA)
     np.testing.assert_array_equal(floats(content["axes"][1]["at"]), BETA)
-    np.testing.assert_array_equal(floats(content["splits"][0]["numbers"]["loss"]).reshape(13, 7), loss)
-    status = np.frombuffer(b64decode(content["splits"][0]["status"]), np.uint8).reshape(13, 7)
+    np.testing.assert_array_equal(
+        floats(content["stages"][0]["splits"][0]["numbers"]["loss"]).reshape(13, 7), loss
+    )
+    status = np.frombuffer(b64decode(content["stages"][0]["splits"][0]["status"]), np.uint8).reshape(13, 7)
     assert np.argwhere(status == Status.DIVERGED).tolist() == [[2, 3], [4, 5]]
 
 
@@ -78,7 +81,7 @@ def test_a_page_tells_interpolated_and_missing_cells_apart():
     status[1, 2], status[3, 4] = Status.INTERPOLATED, Status.MISSING
     loss = np.ones((13, 7))
     loss[3, 4] = np.nan
-    (split,) = plane_content(plane(loss=loss, status=status))["splits"]
+    ((split,),) = (stage["splits"] for stage in plane_content(plane(loss=loss, status=status))["stages"])
     np.testing.assert_array_equal(np.frombuffer(b64decode(split["status"]), np.uint8), status.ravel())
 
 
@@ -147,13 +150,13 @@ def test_splits_share_one_scale_for_the_eye_to_compare_them():
 
 
 def test_special_points_have_the_values_of_each_split_and_the_star_is_the_solution():
-    points = plane_content(both_splits(), path=PATH)["points"]
+    points = plane_content(both_splits(), path=PATH)["stages"][0]["points"]
     assert [(point["name"], point["star"]) for point in points] == [
         ("projection of update 0", False), ("solution", True),
     ]  # fmt: skip
     assert points[1]["values"] == [{"loss": 3.0}, {"loss": 4.0, "accuracy": 0.5}]
     lost = plane({"solution": Point((0.0, 0.0), {"loss": np.inf})})
-    assert plane_content(lost)["points"][0]["values"] == [{"loss": None}]
+    assert plane_content(lost)["stages"][0]["points"][0]["values"] == [{"loss": None}]
 
 
 def test_the_path_lies_on_the_surface_of_each_view():
@@ -189,6 +192,67 @@ def test_the_value_to_begin_with_comes_first_and_the_others_stay():
     assert set(content["eigenvalue_ratio"]["scales"]) == {"linear"}
     with pytest.raises(ValueError, match=r"value must be one of \['loss'\], got 'eigenvalue_ratio'"):
         interactive_page(plane(), first="eigenvalue_ratio", **WORDS)
+
+
+def three_stages() -> dict[str, Landscape]:
+    """Planes of one grid, each lower than the one before; the second diverges in a cell."""
+    found = {}
+    for place, (name, lift) in enumerate({"update 0": 6.0, "update <5>": 4.0, "update 9": 3.0}.items()):
+        loss = tilted(*np.meshgrid(ALPHA, BETA, indexing="ij"), lift)
+        loss[place, place] = np.inf if place == 1 else loss[place, place]
+        points = {f"checkpoint {place}": Point((0.0, 0.0), {"loss": lift - 2.5})}
+        found[name] = plane(points, loss=loss)
+    return found
+
+
+def test_each_stage_has_its_own_numbers_points_and_name_on_one_scale():
+    stages = three_stages()
+    content = written(interactive_page(stages["update 9"], stages=stages, **WORDS))
+    assert [own["name"] for own in content["stages"]] == ["update 0", "update &lt;5&gt;", "update 9"]
+    for place, (own, stage) in enumerate(zip(content["stages"], stages.values(), strict=True)):
+        (split,), (point,) = own["splits"], own["points"]
+        np.testing.assert_array_equal(floats(split["numbers"]["loss"]).reshape(13, 7), stage.values["loss"])
+        lost = np.frombuffer(b64decode(split["status"]), np.uint8) == Status.DIVERGED
+        assert lost.sum() == (place == 1)
+        assert point["name"] == f"checkpoint {place}"
+    every = np.concatenate([stage.values["loss"].ravel() for stage in stages.values()])
+    known = every[np.isfinite(every)]
+    scale = content["values"]["loss"]["scales"]["linear"]
+    assert scale["colours"] == [known.min(), known.max()]
+    assert scale["heights"] == [0.5, known.max()]  # the lowest of the special points
+
+
+def test_a_page_of_several_stages_has_a_slider_that_begins_at_the_last_and_one_of_one_has_none():
+    stages = three_stages()
+    page = interactive_page(stages["update 9"], stages=stages, **WORDS)
+    (slider,) = re.findall(r"<input type=.range.*?>", page.partition("<fieldset")[2])
+    assert 'min="0" max="2" value="2" aria-valuetext="update 9"' in slider
+    for few in ({}, {"update 9": stages["update 9"]}):
+        alone = interactive_page(stages["update 9"], stages=few, **WORDS)
+        assert '<input type="range"' not in alone.partition("<fieldset")[2]
+
+
+def test_many_stages_show_as_many_points_in_all_as_one_plane():
+    axis = np.linspace(-1.0, 1.0, 151)
+    loss = axis[:, None] ** 2 + axis**2 + 1
+    wide = Landscape({"alpha": axis, "beta": axis}, {"loss": loss}, np.ones(loss.shape, np.int8), {})
+    page = interactive_page(wide, stages=dict.fromkeys("abcd", wide), **WORDS)
+    assert "This page shows 125 × 125 of the 151 × 151 points." in page
+    shown = floats(written(page)["stages"][3]["splits"][0]["numbers"]["loss"]).reshape(125, 125)
+    assert (shown[0, 0], shown[-1, -1]) == (3.0, 3.0)
+
+
+@pytest.mark.parametrize("what", ["axes", "points", "splits"])
+def test_a_stage_of_other_places_is_refused_by_its_name(what):
+    (other, last) = list(three_stages().values())[1:]
+    if what == "axes":
+        other = replace(other, axes={"alpha": ALPHA + 1, "beta": BETA})
+    elif what == "points":
+        other = replace(other, points={"checkpoint": Point((0.5, 0.0), {"loss": 1.0})})
+    else:
+        other = replace(other, values={"test/loss": other.values["loss"]})
+    with pytest.raises(ValueError, match=r"stages must have the axes.*, which 'before' has not"):
+        interactive_page(last, stages={"before": other, "last": last}, **WORDS)
 
 
 def test_a_page_says_what_a_step_is():

@@ -1,5 +1,7 @@
 """The planes about the checkpoints of a training: where they lie, what is read there, what is drawn."""
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -261,6 +263,18 @@ def test_panels_and_frames_say_which_checkpoint_they_show() -> None:
     together = drawing.together({"a": evolution(), "b": evolution()}, {}, "A title", "A caption.")[""]
     assert [axes.get_title() for axes in together.axes[:2]] == ["a", "b"]
     assert "The plane about the solution" in words(together)
+
+
+def test_the_page_steps_through_the_planes_by_the_place_of_their_checkpoints() -> None:
+    page = EvolutionDrawing({"alpha": "α (steps)"}).page(evolution(), "A title", "A caption.", None)
+    (data,) = re.findall(r'<script type="application/json" id="content">(.*?)</script>', page)
+    stages = json.loads(data)["stages"]
+    assert [own["name"] for own in stages] == [
+        "update 0, epoch 0", "update 40, epoch 2", "update 90, epoch 4.5",
+    ]  # fmt: skip
+    names = ["initialisation", "checkpoint", "solution"]
+    assert [own["points"][0]["name"] for own in stages] == names
+    assert [own["points"][0]["values"] for own in stages] == [[{"loss": 2}], [{"loss": 1}], [{"loss": 0.5}]]
 
 
 # Refusals

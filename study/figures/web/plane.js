@@ -18,10 +18,13 @@ const floats = (packed) => new Float64Array(bytes(packed).buffer);
 const each = (object, of) => Object.fromEntries(Object.entries(object).map(([key, own]) => [key, of(own)]));
 
 const [x, y] = content.axes.map((axis) => floats(axis.at));
-const splits = content.splits.map((split) => (
-  {...split, status: bytes(split.status), numbers: each(split.numbers, floats)}
-));
-const points = content.points;
+const stages = content.stages.map((stage) => ({
+  ...stage,
+  splits: stage.splits.map((split) => (
+    {...split, status: bytes(split.status), numbers: each(split.numbers, floats)}
+  )),
+}));
+const slider = document.getElementById('stage');  // none where there is one stage
 const path = content.path && {
   ...content.path,
   at: content.path.at.map(floats),
@@ -35,37 +38,12 @@ const within = (place, bounds) => place.every(
 );
 const grid = (of) => Array.from(y, (_, j) => Array.from(x, (_, i) => of(cell(i, j))));  // rows β, columns α
 
-let now;             // what is drawn: split, value, scale, and where its numbers are placed
+let now;             // what is drawn: stage, split, value, scale, and where its numbers are placed
 let wanted = null;   // the scale that was chosen, for the values that have it
 let zoom = null;     // the ranges of α and β that are looked at; all of them by default
 let pointed = null;  // the place that is pointed at, or was last
 let camera = null;   // from where the surface is looked at, once it was turned
 let turned = 1;      // counts the views, from one reset to the next; 0 would say nothing to the library
-
-/* Numbers in words. */
-
-function short(number, digits) {
-  const words = Number.isFinite(number) ? String(Number(number.toPrecision(digits))) :
-    Number.isNaN(number) ? 'nan' : number > 0 ? 'inf' : '-inf';
-  return words.replaceAll('-', '\u2212');
-}
-
-function label(number) {
-  const size = Math.abs(number);
-  if (size === 0 || (size >= 1e-3 && size < 1e4)) return short(number, 12);
-  const [mantissa, power] = Number(number.toPrecision(12)).toExponential().split('e');
-  const raised = [...power.replace('+', '')].map((sign) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(sign)]);
-  const factor = Math.abs(mantissa) === 1 ? mantissa.slice(0, -1) : `${mantissa}×`;
-  return `${factor.replace('-', '\u2212')}10${raised.join('')}`;
-}
-
-/* Multiples of a round step between two numbers, at most so many steps. */
-function even(low, high, most) {
-  const power = 10 ** Math.floor(Math.log10((high - low) / most));
-  const step = power * [1, 2, 2.5, 5].find((round) => (high - low) / (round * power) <= most) || 10 * power;
-  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
-  return Array.from({length: last - first + 1}, (_, k) => (first + k) * step);
-}
 
 /* Ticks between two heights at round numbers: on a logarithmic scale 1, 2 and 5 times powers of ten, or
    powers of ten at an even step where those are many; a tick of 0 where zeros are drawn below all else. */
@@ -112,11 +90,14 @@ const ofCell = (index) => ({
   ],
 });
 
-const ofPoint = ({name, at, values}) => ({
-  at,
-  height: () => now.place(now.value.factor * (values[now.number][now.name] ?? NaN)),
-  words: () => [name, ...said(at, values[now.number])],
-});
+const ofPoint = ({at}, k) => {
+  const own = () => now.stage.points[k], values = () => own().values[now.number];
+  return {
+    at,
+    height: () => now.place(now.value.factor * (values()[now.name] ?? NaN)),
+    words: () => [own().name, ...said(at, values())],
+  };
+};
 
 const ofCheckpoint = (k) => {
   const at = path.at.map((own) => own[k * path.every]);
@@ -127,7 +108,8 @@ const ofCheckpoint = (k) => {
   };
 };
 
-const special = points.map(ofPoint), checkpoints = path ? path.names.map((_, k) => ofCheckpoint(k)) : [];
+const special = stages[0].points.map(ofPoint);  // each stage has them at the same places
+const checkpoints = path ? path.names.map((_, k) => ofCheckpoint(k)) : [];
 
 /* What the switches choose. */
 
@@ -135,7 +117,8 @@ const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)
 
 function choose() {
   const name = chosen('value'), value = content.values[name];
-  const number = Number(chosen('split')), split = splits[number], numbers = split.numbers[name];
+  const stage = stages[slider ? Number(slider.value) : 0];
+  const number = Number(chosen('split')), split = stage.splits[number], numbers = split.numbers[name];
   const scale = wanted in value.scales ? wanted : value.start;
   for (const input of document.querySelectorAll('input[name="scale"]')) {
     input.disabled = !(input.value in value.scales);
@@ -147,7 +130,7 @@ function choose() {
   const known = (index) => [EVALUATED, INTERPOLATED].includes(split.status[index]);
   const shown = (index) => known(index) ? place(value.factor * numbers[index]) : NaN;
   const zeros = scale === 'log' && numbers.some((own) => own <= 0);
-  return {name, value, number, split, scale, floor, colours, heights, place, shown, zeros};
+  return {stage, name, value, number, split, scale, floor, colours, heights, place, shown, zeros};
 }
 
 const ranges = () => (zoom ?? content.axes.map((axis) => axis.range)).map((own) => [...own]);  // written to
@@ -182,10 +165,14 @@ function draw() {
     colorscale: now.value.colours, connectgaps: false,
   };
   const levels = {start: isolines[0], end: isolines.at(-1), size: isolines[1] - isolines[0]};
-  const title = now.split.titles[now.name];
+  const title = content.splits[now.number][now.name];
   drawSurface(cells, levels, title);
   drawContours(cells, levels, title);
   if (pointed) point(pointed);
+  if (!slider) return;
+  const words = document.getElementById('stage-name');
+  words.innerHTML = now.stage.name;
+  slider.setAttribute('aria-valuetext', words.textContent);
 }
 
 function drawSurface(cells, levels, title) {
@@ -203,7 +190,7 @@ function drawSurface(cells, levels, title) {
     {...line, mode: 'markers', marker: {size: 6, color: POINTED, line: {color: PAPER, width: 2}}},
   ];
   const bounds = [...ranges(), now.bounds];
-  const marked = special.map(({at, height}, k) => ({place: [...at, height()], ...points[k]}));
+  const marked = special.map(({at, height}, k) => ({place: [...at, height()], ...now.stage.points[k]}));
   const seen = marked.filter(({place}) => within(place, bounds));
   const annotations = seen.flatMap(({place: [x, y, z], name, star}) => {
     const [text, size] = star ? ['★', 16] : ['●', 13], at = {x, y, z, showarrow: false};
@@ -261,9 +248,9 @@ function drawContours(cells, levels, title) {
       marker: {...marker, size: 5},
     }),
     marks(special, {
-      mode: 'markers+text', name: 'points', ...spoken(special), text: points.map((own) => own.name),
+      mode: 'markers+text', name: 'points', ...spoken(special), text: now.stage.points.map((own) => own.name),
       textposition: 'top center', cliponaxis: false, textfont: {color: PAPER, shadow: HALO(INK)},
-      marker: {...marker, size: 9, symbol: points.map((own) => own.symbol)},
+      marker: {...marker, size: 9, symbol: now.stage.points.map((own) => own.symbol)},
     }),
   ];
   const [xaxis, yaxis] = ranges().map((range, k) => (
@@ -346,6 +333,11 @@ for (const input of document.querySelectorAll('.switches input')) {
     draw();
   });
 }
+let asked = false;  // a stage, which is drawn with the next picture of the screen
+slider?.addEventListener('input', () => {
+  if (!asked) requestAnimationFrame(() => { asked = false; draw(); });
+  asked = true;
+});
 document.getElementById('reset').addEventListener('click', () => {
   [zoom, camera] = [null, null];
   turned += 1;
