@@ -18,6 +18,8 @@ from study.figures.switches import Switch
 from study.figures.web_page import asset, json_block, script
 from study.landscape.result import Landscape
 
+SCRIPTS = ("numbers.js", "solid.js", "plane.js")
+
 STYLE = """.panels { display: flex; flex-wrap: wrap; gap: 0.5em; }
 .panels > div { flex: 1 1 26em; min-width: 0; aspect-ratio: 1; max-height: 36em; }
 #facts { display: block; min-height: 2.8em; margin: 0.6em 0 0; font-size: 0.85em; }
@@ -53,7 +55,7 @@ def plane_body(
 </div>
 </div>
 {json_block("content", content)}
-{script(asset("numbers.js") + asset("plane.js"))}"""
+{script("".join(asset(name) for name in SCRIPTS))}"""
 
 
 def _slider(stages: list[str]) -> str:

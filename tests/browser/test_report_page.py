@@ -255,7 +255,7 @@ def test_under_the_pointer_are_the_run_the_place_the_values_and_the_status(opene
     loss = plane(3.0).values["train/loss"][3, 1]
     assert data.split("<br>") == [
         "<b>batch_size 64, seed 0</b>",
-        "α = 0.5, β = -0.5",
+        "α = 0.5, β = \N{MINUS SIGN}0.5",
         f"loss = {loss:.5g} nats",
         f"accuracy = {100 * np.exp(-loss):.5g} %",
         "evaluated",
@@ -269,6 +269,31 @@ def test_under_the_pointer_are_the_run_the_place_the_values_and_the_status(opene
     page.evaluate(f"Plotly.Fx.hover(document.querySelector('[data-curves=line] .curves'), {place})")
     words = box.locator(".hoverlayer").text_content()
     assert all(part in words for part in ("batch_size 64, seed 0", "α = 0.5", "loss = 3.1 nats", "evaluated"))
+
+
+def test_a_special_point_stands_above_the_surface_and_says_its_own_values(opened: Any):
+    page = opened.page
+    pressed(page, ".switches >> nth=0", "log")
+    signs = page.evaluate(
+        f"{SCENES}.map((plot) => plot._fullLayout.scene.annotations"
+        ".map(({ text, x, y, z }) => [text, x, y, z]))"
+    )
+    assert signs == [[["★", 0.0, 0.0, pytest.approx(np.log10(0.02))]]] * len(RUNS)
+    page.locator(".scene").nth(2).scroll_into_view_if_needed()
+    page.evaluate(
+        f"{SCENES}[2].on('plotly_hover', ({{ points: [own] }}) => {{ window.met = own.text; }})",
+    )
+    star = page.locator(".scene").nth(2).locator(".annotation-text").bounding_box()
+    place = (star["x"] + star["width"] / 2, star["y"] + star["height"] / 2)
+    for _ in range(5):
+        page.mouse.move(place[0] + 40, place[1] - 60, steps=3)
+        page.mouse.move(*place, steps=3)
+        page.wait_for_timeout(500)
+        if page.evaluate("Boolean(window.met)"):
+            break
+    words = ["<b>batch_size 64, seed 0</b>", "solution", "α = 0, β = 0", "loss = 0.02 nats", "accuracy = 2 %"]
+    assert page.evaluate("window.met").split("<br>") == words
+    assert opened.errors == []
 
 
 def test_the_legend_filters_every_chart(opened: Any):

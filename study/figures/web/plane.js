@@ -7,9 +7,7 @@ const facts = document.getElementById('facts');
 
 const MISSING = 0, EVALUATED = 1, INTERPOLATED = 2;
 const STATUS = ['missing', 'evaluated', 'interpolated', 'diverged'];
-const INK = '#000', PAPER = '#FFF', GRID = '#DDD', QUIET = '#8C8C8C', POINTED = '#D55E00';
-const HALO = (colour) => `0 0 2px ${colour}, 0 0 2px ${colour}, 0 0 3px ${colour}`;
-const FIRST = {eye: {x: 1.05, y: -1.68, z: 1.05}, center: {x: 0, y: 0, z: -0.12}};  // α to the right, β away
+const GRID = '#DDD', QUIET = '#8C8C8C', POINTED = '#D55E00';
 const MANY = 4000;  // more crosses than these are thinned: a browser draws them slowly
 const [STEM, DOT] = [2, 3];  // the traces of the surface's panel that follow the pointer
 
@@ -192,17 +190,13 @@ function drawSurface(cells, levels, title) {
   const bounds = [...ranges(), now.bounds];
   const marked = special.map(({at, height}, k) => ({place: [...at, height()], ...now.stage.points[k]}));
   const seen = marked.filter(({place}) => within(place, bounds));
-  const annotations = seen.flatMap(({place: [x, y, z], name, star}) => {
-    const [text, size] = star ? ['★', 16] : ['●', 13], at = {x, y, z, showarrow: false};
-    return [
-      {...at, text, font: {size, color: PAPER, shadow: HALO(INK)}},
-      {...at, text: name, yshift: 15, font: {shadow: HALO(PAPER)}},
-    ];
-  });
+  const annotations = seen.flatMap(({place, name, star}) => [
+    sign(place, star), sign(place, star, {text: name, yshift: 15, font: {shadow: HALO(PAPER)}}),
+  ]);
   const edge = (text, range) => ({title: {text}, range, gridcolor: GRID, zeroline: false, showspikes: false});
   const scene = {
     uirevision: turned,
-    camera: camera ?? FIRST,
+    camera: camera ?? VIEW,
     aspectmode: 'manual',
     aspectratio: {x: 1, y: 1, z: 0.8},
     xaxis: edge(content.axes[0].short, bounds[0]),

@@ -1,7 +1,9 @@
 // Surfaces side by side: one scale for all, one camera, and switches that choose what all of them show.
 "use strict";
 
-const CAMERA = { up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: -0.1 }, eye: { x: 1.3, y: 1.3, z: 1.45 } };
+const RAISED = 0.03; // of the heights' range: so far above the surface the pointer finds a special point whole
+const away = (at) => 1.12 * at; // small panels: the labels at their sides need room
+const CAMERA = { ...VIEW, eye: { x: away(VIEW.eye.x), y: away(VIEW.eye.y), z: away(VIEW.eye.z) } };
 
 /** Where a value is drawn: at itself, or at its decimal logarithm. */
 function placed(value, view) {
@@ -18,10 +20,18 @@ function facts(data, panel, heading, x, y, values, status) {
       lines.push(`${literal(fact.name)} = ${figures(values[fact.key])}${literal(fact.suffix)}`);
     }
   }
-  return [...lines, status].join("<br>");
+  return [...lines, status].filter(Boolean).join("<br>");
 }
 
-/** The traces of a panel: the surface, the path on it, special points, and on the floor what has no value. */
+/** The special points of a panel that have a value: where they are, and what is shown under the pointer. */
+function specials(data, panel, view) {
+  return panel.marks.flatMap(({ name, x, y, star, values }) => {
+    const own = values[view.split] ?? {}, z = placed(own[view.value], view);
+    return z === null ? [] : [{ x, y, z, star, text: facts(data, panel, [name], x, y, own, "") }];
+  });
+}
+
+/** The traces of a panel: the surface, what the pointer finds of special points, gaps on the floor, the path. */
 function surfaceTraces(data, panel, which) {
   const view = data.views[which], own = panel.splits[view.split], { x, y } = panel;
   const cell = (i, j) => i * y.length + j; // α runs along rows
@@ -34,8 +44,8 @@ function surfaceTraces(data, panel, which) {
     if (own[view.value][cell(i, j)] !== null) return;
     none.x.push(a); none.y.push(b); none.z.push(view.range[0]); none.text.push(said(i, j));
   }));
-  const marks = panel.marks.filter((mark) => placed(mark.values[view.split]?.[view.value], view) !== null);
-  const hover = { hovertemplate: "%{text}<extra></extra>", showlegend: false };
+  const hover = { hovertemplate: "%{text}<extra></extra>", showlegend: false }, points = specials(data, panel, view);
+  const along = (key) => points.map((point) => point[key]);
   const traces = [{
     type: "surface", x, y,
     z: y.map((_b, j) => x.map((_a, i) => placed(own[view.value][cell(i, j)], view))),
@@ -44,14 +54,9 @@ function surfaceTraces(data, panel, which) {
     colorscale: view.colours, cmin: view.range[0], cmax: view.range[1], showscale: false, connectgaps: false,
     contours: { z: { show: none.x.length === 0, usecolormap: true, project: { z: true } } }, // slow about holes
   }, {
-    type: "scatter3d", mode: "markers", ...hover,
-    x: marks.map((mark) => mark.x), y: marks.map((mark) => mark.y),
-    z: marks.map((mark) => placed(mark.values[view.split][view.value], view)),
-    text: marks.map((mark) => facts(data, panel, [mark.name], mark.x, mark.y, mark.values[view.split], "")),
-    marker: {
-      symbol: marks.map((mark) => (mark.star ? "diamond" : "circle")), size: 4, color: "#FFFFFF",
-      line: { color: "#000000", width: 1 },
-    },
+    type: "scatter3d", mode: "markers", ...hover, x: along("x"), y: along("y"), text: along("text"),
+    z: along("z").map((z) => z + RAISED * (view.range[1] - view.range[0])),
+    marker: { size: 10, opacity: 0 }, // seen as signs
   }, {
     type: "scatter3d", mode: "markers", ...hover, ...none,
     marker: { symbol: "square", size: 2, color: "#8C8C8C" },
@@ -64,14 +69,15 @@ function surfaceTraces(data, panel, which) {
   return traces;
 }
 
-function surfaceLayout(data, which, camera) {
+function surfaceLayout(data, panel, which, camera) {
   const view = data.views[which], grid = { gridcolor: "#D5D5D5", zerolinecolor: "#D5D5D5", showspikes: false };
   const axis = (name, range) => ({ title: { text: literal(name) }, range, nticks: 5, ...grid });
   return {
     margin: { l: 0, r: 0, t: 0, b: 0 }, font: WORDS, paper_bgcolor: "rgba(0,0,0,0)",
     hoverlabel: { align: "left", font: WORDS, bgcolor: "#FFFFFF" },
     scene: {
-      camera, aspectmode: "manual", aspectratio: { x: 1, y: 1, z: 0.8 },
+      camera, annotations: specials(data, panel, view).map(({ x, y, z, star }) => sign([x, y, z], star)),
+      aspectmode: "manual", aspectratio: { x: 1, y: 1, z: 0.8 },
       xaxis: axis(data.short[0], data.ranges[0]), yaxis: axis(data.short[1], data.ranges[1]),
       zaxis: { title: { text: "" }, range: view.range, tickvals: view.ticks, ticktext: view.words, ...grid },
     },
@@ -100,7 +106,7 @@ function drawSurfaces(box, data) {
     return Object.assign(add(figure, "div", "scene"), { following: 0 });
   });
   const draw = () => plots.forEach((plot, index) => Plotly.react(
-    plot, surfaceTraces(data, data.panels[index], which), surfaceLayout(data, which, camera), PLOTS));
+    plot, surfaceTraces(data, data.panels[index], which), surfaceLayout(data, data.panels[index], which, camera), PLOTS));
 
   // One camera: what a reader does to one panel is done to the others, once a frame.
   const turn = (from, to) => {
