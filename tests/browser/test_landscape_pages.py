@@ -212,6 +212,8 @@ def test_a_cell_that_diverged_is_open_crossed_and_said_to_be_in_each_view(opened
         assert np.argwhere(np.isnan(heights(page))).tolist() == [list(DIVERGED)]
         crosses = trace(page, "contours", 1)
         assert (crosses["name"], crosses["x"], crosses["y"]) == ("open", [ALPHA[8]], [BETA[5]])
+    isolines = "document.getElementById('surface').data[0].contours.z.show"
+    assert page.evaluate(isolines) is False  # seconds a picture, without a graphics card
     hover(page, ALPHA[8], BETA[5])
     is_marked(page, ALPHA[8], BETA[5])
     assert trace(page, "surface", 3)["z"] == [None]
@@ -219,6 +221,9 @@ def test_a_cell_that_diverged_is_open_crossed_and_said_to_be_in_each_view(opened
     assert "loss = inf nats" in said
     assert said.endswith("diverged")
     is_clean(seen)
+    values = {name: np.nan_to_num(own, posinf=9.0) for name, own in plane().values.items()}
+    whole = replace(plane(), values=values, status=np.ones((13, 7), np.int8))
+    assert opened(whole).page.evaluate(isolines) is True
 
 
 def test_what_is_pointed_at_on_the_surface_is_marked_in_the_contours(opened):

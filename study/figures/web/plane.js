@@ -176,12 +176,13 @@ function draw() {
 function drawSurface(cells, levels, title) {
   const [low, high] = reach();
   now.bounds = [low - 0.3 * (high - low), high];
+  const whole = !indices.map(now.shown).some(Number.isNaN);  // about holes isolines take seconds to draw
   const line = {type: 'scatter3d', mode: 'lines', hoverinfo: 'skip', x: [], y: [], z: []};
   const onPath = path && {x: path.at[0], y: path.at[1], z: path.heights[now.number][now.name][now.scale]};
   const traces = [
     {
       type: 'surface', ...cells, cmin: now.colours[0], cmax: now.colours[1], showscale: false,
-      contours: {z: {show: true, usecolormap: true, project: {z: true}, ...levels}},
+      contours: {z: {show: whole, usecolormap: true, project: {z: true}, ...levels}},
     },
     {...line, line: {color: INK, width: 4}, ...onPath},
     {...line, line: {color: POINTED, width: 4}},
