@@ -316,7 +316,7 @@ CASES = {
             "products": 3,
             "lanczos_seed": 1,
         },
-        looking("hessian_map", points=3, products=20, eigenvalue_tolerance=1e-6),
+        looking("hessian_map", points=2, products=16, eigenvalue_tolerance=1e-6),
     ),
     "landscape/hessian_plane": Case(
         {
