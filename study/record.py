@@ -11,10 +11,11 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,11 @@ class Record:
         """Write JSON-able content as a file of the record."""
         self.write(name, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
+    def write_entries(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON-able mapping, an entry a line: for what is long, and written anew at every epoch."""
+        dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
+        self.write(name, _entries(content, dumps) + "\n")
+
     def read(self, name: str) -> bytes:
         """The content of a file, held against its checksum.
 
@@ -247,7 +253,7 @@ class Record:
             value = new.value if math.isfinite(new.value) else str(new.value)
             points[new.step] = [new.step, value, timestamp]
             series[new.key] = [points[at] for at in sorted(points)]
-        self.write_json("metrics.json", series)
+        self.write_entries("metrics.json", series)
 
     def metrics(self) -> list[MetricPoint]:
         """Every metric kept so far."""
@@ -312,7 +318,13 @@ class Record:
 
 
 def _listing(manifest: dict[str, str]) -> bytes:
-    return json.dumps(manifest, indent=1).encode()
+    return _entries(manifest).encode()
+
+
+def _entries(content: Mapping[str, Any], dumps: Callable[[Any], str] = json.dumps) -> str:
+    """JSON with an entry a line. Asked for an indent, Python would not use its encoder in C."""
+    lines = [f"\n {dumps(key)}: {dumps(value)}" for key, value in content.items()]
+    return "{" + ",".join(lines) + ("\n}" if lines else "}")
 
 
 def _digest(content: bytes) -> str:

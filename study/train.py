@@ -176,7 +176,7 @@ def _keep_state(record: Record, state: TrainingState) -> None:
     tensors, rest = state.encode()
     name = f"training_state_{state.epoch:06d}.safetensors"
     record.write(name, tensors)
-    record.write_json(TRAINING_STATE, {"tensors": name, **rest})
+    record.write_entries(TRAINING_STATE, {"tensors": name, **rest})
     for old in before:
         if old not in (name, TRAINING_STATE):
             record.remove(old)

@@ -153,6 +153,19 @@ def test_the_manifest_of_an_earlier_version_is_taken_as_it_is(record: Record):
     assert again(record).read("file") == b"x"
 
 
+def test_lists_and_metrics_are_json_with_an_entry_a_line(record: Record):
+    record.log({"train/loss": 0.5, "α": math.inf}, step=1)
+    record.log({"train/loss": 0.25}, step=2)
+    lines = record.read("metrics.json").decode().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["{", ' "train/loss"', ' "α"', "}"]
+    written = (record.path / "manifest.json").read_text()
+    assert written == json.dumps(
+        json.loads(written), indent=1
+    )  # as every version wrote it: so its checksum holds
+    record.remove("metrics.json")
+    assert again(record).files() == {}
+
+
 def test_what_is_cut_short_leaves_no_file_that_no_manifest_has(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ):
