@@ -28,6 +28,7 @@ from study.config_training import (
 from study.errors import ConfigError
 from study.identity import branch_seed
 from study.landscape.executors import Executor, Joblib, Ray, Serial
+from study.landscape.garbage import loading
 from study.models import CustomModelConfig, ModelConfig, initialise
 from study.training import sources
 from study.training.averaging import Averaging, Ema, Swa
@@ -120,7 +121,8 @@ def optimizer(config: StudyConfig, network: nn.Module) -> Optimizer:
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trainable:
         raise ConfigError("model", "must have at least one parameter to train", config.model.name)
-    return config.optimizer.build(trainable, learning_rate)
+    with loading():  # with the first optimiser, PyTorch loads its compiler
+        return config.optimizer.build(trainable, learning_rate)
 
 
 def schedule(config: TrainingConfig, updates_per_epoch: int) -> Schedule:

@@ -15,6 +15,7 @@ from study.commands import COMMANDS, run_sweep
 from study.credentials import handed_over, hidden
 from study.errors import INTERRUPTED, interrupt, refuse
 from study.landscape.allocator import keep_freed_memory
+from study.landscape.garbage import leave_garbage_at_exit, loading
 from study.paths import default_output_dir, root
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, interrupt)
     keep_freed_memory()
+    leave_garbage_at_exit()
     try:
         if bare:
             COMMANDS[first](arguments[1:])
@@ -100,17 +102,18 @@ def help_text() -> str:
 def run_jobs(arguments: Sequence[str]) -> int:
     """Run one job, or those of a multirun. Returns the exit status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its refusals instead of printing them
-    import hydra
+    with loading():
+        import hydra
 
-    # Hydra has no public door to its flags, and answers a wrong one with its whole usage.
-    from hydra._internal.utils import get_args_parser
+        # Hydra has no public door to its flags, and answers a wrong one with its whole usage.
+        from hydra._internal.utils import get_args_parser
 
-    from study.closing import print_run
-    from study.doors import check_overrides
-    from study.job import run_job
-    from study.multirun import is_multirun
-    from study.refusals import refusing
-    from study.resolve import CONFIG_NAME, prepare_hydra
+        from study.closing import print_run
+        from study.doors import check_overrides
+        from study.job import run_job
+        from study.multirun import is_multirun
+        from study.refusals import refusing
+        from study.resolve import CONFIG_NAME, prepare_hydra
 
     flags = get_args_parser()
     flags.error = refuse  # type: ignore[method-assign, assignment]  # in one line, without the usage

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import FAILED, in_one_line, refuse
+from study.landscape.garbage import loading
 
 SHOW_HELP = """\
 study show [SECTION ...] [KEY=VALUE ...]: the resolved configuration, each key with its value and meaning
@@ -73,8 +74,9 @@ def reproduce(arguments: Sequence[str]) -> None:
     if _asks_help(arguments):
         print(REPRODUCE_HELP, end="")
         return
-    from study.refusals import refusing
-    from study.studies import SMALL, at_paper_scale, find_study, studies
+    with loading():
+        from study.refusals import refusing
+        from study.studies import SMALL, at_paper_scale, find_study, studies
 
     if list(arguments) == ["--list"]:
         for study in studies():
@@ -100,10 +102,11 @@ def compare(arguments: Sequence[str]) -> None:
     if _asks_help(arguments):
         print(COMPARE_HELP, end="")
         return
-    from study.closing import print_compared
-    from study.compare_runs import compare_runs
-    from study.job import find_own_code
-    from study.refusals import refusing
+    with loading():
+        from study.closing import print_compared
+        from study.compare_runs import compare_runs
+        from study.job import find_own_code
+        from study.refusals import refusing
 
     flags: dict[str, str | None] = {"--sweep": None, "--filter": None}
     remaining = _flagged(arguments, flags)
@@ -126,7 +129,8 @@ def export(arguments: Sequence[str]) -> None:
     words, output_dir = _in_output_dir(_flagged([word for word in arguments if word != "--force"], flags))
     if len(words) != 2 or flags["--to"] is None:
         refuse(f"study export takes RUN --to FORMAT DIR, got {' '.join(arguments) or 'nothing'}")
-    from study import export as exports
+    with loading():
+        from study import export as exports
 
     run, folder = words
     with refusing(()):
@@ -150,8 +154,9 @@ def figures(arguments: Sequence[str]) -> None:
     words, output_dir = _in_output_dir(_flagged([word for word in arguments if word != "--force"], flags))
     if len(words) < 2:
         refuse(f"study figures takes RUN [NAME ...] DIR, got {' '.join(arguments) or 'nothing'}")
-    from study.paper_figures import paper_figures
-    from study.refusals import refusing
+    with loading():
+        from study.paper_figures import paper_figures
+        from study.refusals import refusing
 
     run, *names, folder = words
     with refusing(()):
@@ -170,9 +175,10 @@ def figures(arguments: Sequence[str]) -> None:
 
 def run_sweep(overrides: Sequence[str]) -> int:
     """Run every combination, and compare them. Returns the exit status."""
-    from study.closing import print_sweep
-    from study.job import find_own_code
-    from study.sweep import sweep
+    with loading():
+        from study.closing import print_sweep
+        from study.job import find_own_code
+        from study.sweep import sweep
 
     find_own_code()
     outcome = sweep(overrides)
@@ -185,7 +191,8 @@ def show(arguments: Sequence[str]) -> None:
     if _asks_help(arguments):
         print(SHOW_HELP, end="")
         return
-    from study.show import describe
+    with loading():
+        from study.show import describe
 
     asked = [word for word in arguments if "=" not in word and word[:1] not in "-~"]
     overrides = [word for word in arguments if word not in asked]
@@ -296,8 +303,9 @@ def _in_output_dir(arguments: Sequence[str]) -> tuple[list[str], str]:
 def _resolved(overrides: Sequence[str]) -> Any:
     """The configuration that overrides give, or a refusal in one line."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    from study.refusals import refusing
-    from study.resolve import composed, typed
+    with loading():
+        from study.refusals import refusing
+        from study.resolve import composed, typed
 
     with refusing(overrides):
         return typed(composed(overrides), overrides)

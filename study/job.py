@@ -21,6 +21,7 @@ from study.credentials import hidden
 from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
 from study.files import locked
 from study.landscape.allocator import keep_freed_memory
+from study.landscape.garbage import leave_garbage_at_exit
 from study.landscape.orphans import WATCHED_EVERY, when_orphaned
 from study.prepare import prepare
 from study.resolve import resolved
@@ -60,6 +61,7 @@ class Job:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the driver sees to it
         signal.signal(signal.SIGTERM, interrupt)
         keep_freed_memory()
+        leave_garbage_at_exit()
         _watch(self.alive, self.stop)
         try:
             self._run(config)

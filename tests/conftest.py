@@ -94,6 +94,7 @@ def command_line(
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(cli, "leave_garbage_at_exit", lambda: None)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def called(*arguments: str) -> tuple[int, str, str]:

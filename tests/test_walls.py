@@ -57,6 +57,7 @@ LIGHT = {
     "credentials.py",
     "errors.py",
     "landscape/allocator.py",
+    "landscape/garbage.py",
 }
 HEAVY = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "pandas", "matplotlib", "scipy", "sklearn"}
 

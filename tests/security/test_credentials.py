@@ -62,6 +62,7 @@ def study(environment, monkeypatch, capfd, caplog, output_dir) -> Callable[..., 
         caplog.set_level(logging.WARNING, name)
     monkeypatch.setattr(cli.signal, "signal", lambda *_handler: None)
     monkeypatch.setattr(cli, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(cli, "leave_garbage_at_exit", lambda: None)
 
     def call(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["study", *arguments])
