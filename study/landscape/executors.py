@@ -18,7 +18,7 @@ import torch
 from study.landscape.allocator import keep_freed_memory
 from study.landscape.evaluator import Measured
 from study.landscape.grid import Coordinates
-from study.landscape.orphans import when_orphaned
+from study.landscape.orphans import when_gone, when_orphaned
 from study.landscape.survey import Measure, Survey
 
 MOST_DEATHS = 3  # of workers on the same points, before these are given up
@@ -111,8 +111,8 @@ class Ray:
         import ray
 
         started = not ray.is_initialized()
+        local = started and self.address is None
         if started:
-            local = self.address is None
             ray.init(
                 address=self.address or "local",
                 num_cpus=self.workers * self.threads if local else None,
@@ -124,10 +124,13 @@ class Ray:
         try:
             size = self._size(ray.cluster_resources())
             held = ray.put(survey)
+            driver = (
+                os.getpid() if local else None
+            )  # elsewhere its id says nothing: Ray sees to it, in seconds
             actor = ray.remote(_Holder).options(num_cpus=self.threads, num_gpus=self.gpus_per_worker)
             crew = _Crew(
                 size,
-                lambda: _Actor(actor.remote(held, self.threads), ray.kill),
+                lambda: _Actor(actor.remote(held, self.threads, driver), ray.kill),
                 (ray.exceptions.RayActorError,),
             )
             yield lambda points: crew.map(_parts(points, survey))
@@ -260,14 +263,22 @@ class _Actor:
 
 
 class _Holder:
-    """What a worker process holds: the survey, opened when the first points come."""
+    """What a worker process holds: the survey, opened when the first points come.
 
-    def __init__(self, survey: Survey, threads: int) -> None:
+    Args:
+        survey: what is measured.
+        threads: of this process.
+        driver: a process of this machine, not its parent, that the worker ends with.
+    """
+
+    def __init__(self, survey: Survey, threads: int, driver: int | None = None) -> None:
         torch.set_num_threads(threads)
         keep_freed_memory()
         self._survey = survey
         self._stack = ExitStack()
         self._measure: Measure | None = None
+        if driver is not None:
+            when_gone(driver, _end)
 
     def measure(self, points: Sequence[Coordinates]) -> list[Measured]:
         """Measure points; an error in it is the driver's to see, whatever it takes to send it there."""
@@ -290,7 +301,11 @@ _holder: _Holder | None = None  # of a worker process
 def _hold(survey: Survey, threads: int, driver: int) -> None:
     global _holder
     _holder = _Holder(survey, threads)
-    when_orphaned(driver, lambda: os._exit(1))  # nobody is left to give results to
+    when_orphaned(driver, _end)
+
+
+def _end() -> None:
+    os._exit(1)  # nobody is left to give results to
 
 
 def _measure(points: Sequence[Coordinates]) -> list[Measured]:

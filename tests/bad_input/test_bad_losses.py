@@ -135,7 +135,7 @@ def test_a_loss_of_one_example_is_both_a_mean_and_a_sum_and_no_error():
     found = evaluate(model, nn.CrossEntropyLoss(), data, Line.random(model), Grid.line(-1, 1, 3))
     inputs, labels = data[0]
     assert found.points["centre"].values["loss"] == pytest.approx(
-        float(nn.functional.cross_entropy(model(inputs), labels)), rel=1e-6
+        nn.functional.cross_entropy(model(inputs), labels).item(), rel=1e-6
     )
 
 
