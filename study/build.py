@@ -26,9 +26,9 @@ from study.config_training import (
     TrainingConfig,
 )
 from study.errors import ConfigError
+from study.garbage import loading
 from study.identity import branch_seed
 from study.landscape.executors import Executor, Joblib, Ray, Serial
-from study.landscape.garbage import loading
 from study.models import CustomModelConfig, ModelConfig, initialise
 from study.training import sources
 from study.training.averaging import Averaging, Ema, Swa

@@ -14,8 +14,8 @@ from study import __version__
 from study.commands import COMMANDS, run_sweep
 from study.credentials import handed_over, hidden
 from study.errors import INTERRUPTED, interrupt, refuse
+from study.garbage import leave_garbage_at_exit, loading
 from study.landscape.allocator import keep_freed_memory
-from study.landscape.garbage import leave_garbage_at_exit, loading
 from study.paths import default_output_dir, root
 
 if TYPE_CHECKING:

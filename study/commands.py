@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import FAILED, in_one_line, refuse
-from study.landscape.garbage import loading
+from study.garbage import loading
 
 SHOW_HELP = """\
 study show [SECTION ...] [KEY=VALUE ...]: the resolved configuration, each key with its value and meaning

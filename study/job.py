@@ -20,8 +20,8 @@ from study.bars import QUIET
 from study.credentials import hidden
 from study.errors import FAILED, INTERRUPTED, MISUSED, disk_trouble, in_one_line, interrupt
 from study.files import locked
+from study.garbage import leave_garbage_at_exit
 from study.landscape.allocator import keep_freed_memory
-from study.landscape.garbage import leave_garbage_at_exit
 from study.landscape.orphans import WATCHED_EVERY, when_orphaned
 from study.prepare import prepare
 from study.resolve import resolved

@@ -318,6 +318,7 @@ class Record:
 
 
 def _listing(manifest: dict[str, str]) -> bytes:
+    """A list as it is written: to the byte as ever, as its own checksum is of these bytes."""
     return _entries(manifest).encode()
 
 

@@ -57,7 +57,7 @@ LIGHT = {
     "credentials.py",
     "errors.py",
     "landscape/allocator.py",
-    "landscape/garbage.py",
+    "garbage.py",
 }
 HEAVY = {"torch", "mlflow", "hydra", "omegaconf", "numpy", "pandas", "matplotlib", "scipy", "sklearn"}
 

@@ -92,5 +92,6 @@ def page_scripts(charts: Mapping[str, Chart]) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    own = ["page.js", "tables.js", *(["solid.js", "surfaces.js", "curves.js", "start.js"] if charts else [])]
+    drawing = ["numbers.js", "solid.js", "surfaces.js", "curves.js", "start.js"] if charts else []
+    own = ["page.js", "tables.js", *drawing]
     return (script(get_plotlyjs()) if charts else "") + script("\n".join(asset(name) for name in own))

@@ -52,13 +52,13 @@ def interactive_page(
         first: what is shown of a plane to begin with; a switch has all else that it holds.
         path: over a plane, (α, β) of an optimiser's checkpoints, (K, 2); as in `contour_figure`.
         others: beside a line, more lines over the same axis, by their names; as in `line_figure`.
-        stages: over a plane, planes to step through, by what is said of each, on one scale; the last is shown
-            first. They are of the landscape's axes and splits, with special points at the same places.
+        stages: over a plane, planes to step through, by what is said of each, on one scale; the landscape is
+            the last, and shown first. All are of its axes and splits, with special points at the same places.
         warning: why the picture is not to be trusted, taken literally; conspicuous above it.
 
     Raises:
         ValueError: if the landscape is of another shape, or lacks a value, or the path, another line or a
-            stage does not fit it.
+            stage does not fit it, or there are both a path and stages.
     """
     if len(landscape.shape) == 1:
         body, style = interactive_line.line_body(landscape, axis_labels, others), interactive_line.STYLE

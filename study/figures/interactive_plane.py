@@ -80,12 +80,14 @@ def plane_content(
 
     Every value that each split has can be shown, `first` to begin with, and each on a logarithmic scale if it
     is a loss, or spread of one, and none is negative; on a linear one if none is huge. Its scale is one for
-    all splits and all stages; a path is on the surfaces of `landscape`.
+    all splits and all stages. A path lies on the surfaces of one plane.
 
     Raises:
-        ValueError: if a split lacks `first`, the path is none, or a stage has other axes, splits or places of
-            special points than `landscape`.
+        ValueError: if a split lacks `first`, the path is none, there are both a path and stages, or a stage
+            has other axes, splits or places of special points than `landscape`.
     """
+    if path is not None and stages:
+        raise ValueError(f"path must lie on one plane, got one beside {len(stages)} stages")
     at_each = {name: _alike(name, stage, landscape) for name, stage in (stages or {"": landscape}).items()}
     planes = [plane for of_splits in at_each.values() for plane in of_splits]
     path = None if path is None else check_path(path)
@@ -134,9 +136,7 @@ def plane_content(
             }
             for name, of_splits in at_each.items()
         ],
-        "path": None
-        if path is None
-        else _path(path, [landscape.split(name) for name in landscape.splits], shown, on),
+        "path": None if path is None else _path(path, planes, shown, on),
     }
 
 

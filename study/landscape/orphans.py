@@ -14,7 +14,10 @@ def when_orphaned(parent: int, act: Callable[[], object]) -> None:
 
 
 def when_gone(process: int, act: Callable[[], object]) -> None:
-    """Have `act` called, in a thread, once there is no process of this id on this machine."""
+    """Have `act` called, in a thread, once there is no process of this id on this machine.
+
+    One that has ended is there until its parent has heard of it: for a parent, `when_orphaned` is sooner.
+    """
 
     def is_gone() -> bool:
         try:

@@ -255,6 +255,12 @@ def test_a_stage_of_other_places_is_refused_by_its_name(what):
         interactive_page(last, stages={"before": other, "last": last}, **WORDS)
 
 
+def test_a_path_beside_several_stages_is_refused():
+    stages = three_stages()
+    with pytest.raises(ValueError, match="path must lie on one plane, got one beside 3 stages"):
+        interactive_page(stages["update 9"], stages=stages, path=PATH, **WORDS)
+
+
 def test_a_page_says_what_a_step_is():
     steps = {"alpha": "α (steps along δ)", "beta": "β & more"}
     axes = plane_content(plane(), steps)["axes"]

@@ -22,7 +22,7 @@ function literal(text) {
 
 /** A number for people; a dash for what is none, or is not finite. */
 function figures(value) {
-  return value === null || value === undefined ? "–" : String(Number(value.toPrecision(5))).replaceAll("-", "\u2212");
+  return value === null || value === undefined ? "–" : short(value, 5);
 }
 
 /** The data that the page holds under a name. */

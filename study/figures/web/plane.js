@@ -176,7 +176,7 @@ function draw() {
 function drawSurface(cells, levels, title) {
   const [low, high] = reach();
   now.bounds = [low - 0.3 * (high - low), high];
-  const whole = !indices.map(now.shown).some(Number.isNaN);  // about holes isolines take seconds to draw
+  const whole = !cells.z.flat().some(Number.isNaN);  // about holes isolines take seconds to draw
   const line = {type: 'scatter3d', mode: 'lines', hoverinfo: 'skip', x: [], y: [], z: []};
   const onPath = path && {x: path.at[0], y: path.at[1], z: path.heights[now.number][now.name][now.scale]};
   const traces = [
@@ -191,9 +191,10 @@ function drawSurface(cells, levels, title) {
   const bounds = [...ranges(), now.bounds];
   const marked = special.map(({at, height}, k) => ({place: [...at, height()], ...now.stage.points[k]}));
   const seen = marked.filter(({place}) => within(place, bounds));
-  const annotations = seen.flatMap(({place, name, star}) => [
-    sign(place, star), sign(place, star, {text: name, yshift: 15, font: {shadow: HALO(PAPER)}}),
-  ]);
+  const annotations = seen.flatMap(({place, name, star}) => {
+    const own = sign(place, star);
+    return [own, {...own, text: name, yshift: 15, font: {shadow: HALO(PAPER)}}];
+  });
   const edge = (text, range) => ({title: {text}, range, gridcolor: GRID, zeroline: false, showspikes: false});
   const scene = {
     uirevision: turned,

@@ -1,16 +1,17 @@
 """When a process looks for garbage."""
 
 import gc
+import importlib
 import subprocess
 import sys
 
 import pytest
 
-from study.landscape.garbage import loading
+from study.garbage import loading
 
 ENDING = """
 import atexit, sys
-from study.landscape.garbage import leave_garbage_at_exit
+from study.garbage import leave_garbage_at_exit
 
 class Looked:
     def __init__(self):
@@ -39,8 +40,8 @@ def test_modules_are_loaded_without_looking_for_garbage():
     with loading():
         assert not gc.isenabled()
     assert gc.isenabled()
-    with pytest.raises(ImportError), loading():
-        import there_is_no_such_module  # noqa: F401
+    with pytest.raises(ModuleNotFoundError), loading():
+        importlib.import_module("there_is_no_such_module")
     assert gc.isenabled()
 
 
