@@ -332,6 +332,22 @@ def test_the_slider_shows_one_stage_after_the_other_on_one_scale(opened):
     is_clean(seen)
 
 
+def test_names_of_points_near_a_side_are_written_towards_the_middle(opened):
+    places = {"left": -0.9, "middle": 2.0, "the right end of it all": 4.9}
+    points = {name: Point((at, 0.0), {"train/loss": 1.0, "test/loss": 1.0}) for name, at in places.items()}
+    page = opened(replace(plane(), points=points)).page
+    boxes = page.evaluate(
+        """() => { const box = (own) => own.getBoundingClientRect();
+        const pane = document.getElementById('contours');
+        const inside = box(pane.querySelector('.nsewdrag.drag'));
+        return [inside, ...[...pane.querySelectorAll('.textpoint text')].map(box)]
+          .map(({left, right}) => [left, right]); }"""
+    )
+    (left, right), *names = boxes
+    assert len(names) == 3
+    assert all(left <= begin < end <= right for begin, end in names)
+
+
 @pytest.mark.parametrize("width", [1280, 600, 400])
 def test_nothing_of_a_page_is_wider_than_the_window(opened, width):
     stages = {"update 0, epoch 0": plane(), "update 12,345, epoch 67.89": plane()}

@@ -223,6 +223,11 @@ function drawContours(cells, levels, title) {
     hovertext: places.map((own) => own.words().join('<br>')),
   });
   const marker = {color: PAPER, line: {color: INK, width: 1}};
+  const [left, right] = ranges()[0];
+  const beside = ({at: [a]}) => {  // names stay off the colour bar and the axis
+    const across = (a - left) / (right - left);
+    return `top ${across < 0.25 ? 'right' : across > 0.75 ? 'left' : 'center'}`;
+  };
   const {status} = now.split;
   const open = indices.filter((index) => status[index] !== MISSING && Number.isNaN(now.shown(index)));
   const every = Math.ceil(Math.sqrt(open.length / MANY)), kept = (number) => number % every === 0;
@@ -245,7 +250,7 @@ function drawContours(cells, levels, title) {
     }),
     marks(special, {
       mode: 'markers+text', name: 'points', ...spoken(special), text: now.stage.points.map((own) => own.name),
-      textposition: 'top center', cliponaxis: false, textfont: {color: PAPER, shadow: HALO(INK)},
+      textposition: special.map(beside), cliponaxis: false, textfont: {color: PAPER, shadow: HALO(INK)},
       marker: {...marker, size: 9, symbol: now.stage.points.map((own) => own.symbol)},
     }),
   ];
